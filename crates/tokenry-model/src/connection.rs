@@ -1,0 +1,218 @@
+//! Connections: a person's account at a service, and the credential that opens it.
+
+use std::fmt;
+
+use crate::{ConnectionId, ProviderId, Scopes, Timestamp, UserId};
+
+/// Bytes that the vault sealed. Everyone may carry them; only the vault opens them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed(Vec<u8>);
+
+impl Sealed {
+    /// Wraps bytes that came from the vault or the database.
+    pub const fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes as they are stored.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Says how long it is, not what is in it: a log is no place for cipher text either.
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealed({} bytes)", self.0.len())
+    }
+}
+
+/// What the owner calls a connection. May be empty; two may have the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConnectionName(String);
+
+/// The text cannot name a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be at most 255 characters long and have no control characters, such as line breaks or NUL")]
+pub struct InvalidName;
+
+impl ConnectionName {
+    /// Reads a name: any script and any direction, at most 255 characters, no control characters.
+    ///
+    /// # Errors
+    /// [`InvalidName`] when it is longer or has a control character.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        if text.chars().count() <= 255 && !text.chars().any(char::is_control) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidName)
+        }
+    }
+
+    /// A name made from words that came from a provider: what may not be in a name is dropped, the rest cut to fit.
+    pub fn from_label(text: &str) -> Self {
+        Self(text.chars().filter(|c| !c.is_control()).take(255).collect())
+    }
+
+    /// The name as given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Which of a person's accounts at a service this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The provider's stable id for it. Never an e-mail address, where the provider has something better.
+    pub id: String,
+    /// A word by which the person knows it: a user name, a display name, an address.
+    pub label: Option<String>,
+}
+
+/// What kind of credential a connection holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// A token somebody pasted. Handed out as it is.
+    Plain,
+    /// An OAuth 2.0 grant: an access token, and perhaps a refresh token.
+    OAuth2,
+}
+
+impl CredentialKind {
+    /// The word it is stored under.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::OAuth2 => "oauth2",
+        }
+    }
+
+    /// Reads the stored word.
+    ///
+    /// # Errors
+    /// [`UnknownState`] for a word that no version of Tokenry wrote.
+    pub fn parse(text: &str) -> Result<Self, UnknownState> {
+        match text {
+            "plain" => Ok(Self::Plain),
+            "oauth2" => Ok(Self::OAuth2),
+            other => Err(UnknownState(other.to_owned())),
+        }
+    }
+}
+
+/// Where a connection stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// Its token can be handed out.
+    Ok,
+    /// The provider no longer honours the grant: a person has to connect it again.
+    ReconnectRequired {
+        /// Why, in words, with the provider's own error. Holds no secret.
+        reason: String,
+    },
+}
+
+impl ConnectionState {
+    /// The word it is stored under.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ReconnectRequired { .. } => "reconnect_required",
+        }
+    }
+
+    /// The reason that is stored beside the word.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Ok => None,
+            Self::ReconnectRequired { reason } => Some(reason),
+        }
+    }
+
+    /// Reads the stored word and reason.
+    ///
+    /// # Errors
+    /// [`UnknownState`] when the two fit no state.
+    pub fn parse(word: &str, reason: Option<String>) -> Result<Self, UnknownState> {
+        match (word, reason) {
+            ("ok", None) => Ok(Self::Ok),
+            ("reconnect_required", Some(reason)) => Ok(Self::ReconnectRequired { reason }),
+            (other, _) => Err(UnknownState(other.to_owned())),
+        }
+    }
+}
+
+/// A stored word fits no state this version knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the stored word {0:?} fits no state")]
+pub struct UnknownState(pub String);
+
+/// A connection, its credential sealed.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// The id.
+    pub id: ConnectionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What the owner calls it.
+    pub name: ConnectionName,
+    /// The word the service was asked for by (`git` stays `git`).
+    pub token_type: String,
+    /// The provider that word means (`github`).
+    pub provider: ProviderId,
+    /// What kind of credential it holds.
+    pub kind: CredentialKind,
+    /// Where it stands.
+    pub state: ConnectionState,
+    /// The account at the provider, when the provider says.
+    pub account: Option<Account>,
+    /// What was granted.
+    pub scopes: Scopes,
+    /// The sealed access token, or the pasted one.
+    pub access_token: Sealed,
+    /// The sealed refresh token.
+    pub refresh_token: Option<Sealed>,
+    /// When the access token dies; `None` when it does not, or nobody said.
+    pub expires_at: Option<Timestamp>,
+    /// From when on a reader asks for a new one: a little before it dies.
+    pub due_at: Option<Timestamp>,
+    /// Counts the credentials this connection has had: a write names the one it replaces.
+    pub generation: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its name or its token last changed by its owner's hand, or its token by a refresh.
+    pub updated_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_run_right_to_left_but_not_over_lines() {
+        let name = "موسيقى \u{202e}🎵";
+        assert_eq!(ConnectionName::parse(name).unwrap().as_str(), name);
+        assert_eq!(ConnectionName::parse(""), Ok(ConnectionName::default()));
+        for text in ["a\nb", "a\0", "\u{7f}", &"x".repeat(256)] {
+            assert_eq!(ConnectionName::parse(text), Err(InvalidName), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_state_survives_storage_and_an_unknown_word_is_an_error() {
+        for state in [ConnectionState::Ok, ConnectionState::ReconnectRequired { reason: "gone".into() }] {
+            assert_eq!(
+                ConnectionState::parse(state.as_str(), state.reason().map(str::to_owned)),
+                Ok(state.clone())
+            );
+        }
+        assert!(ConnectionState::parse("fine", None).is_err());
+        assert!(ConnectionState::parse("reconnect_required", None).is_err());
+        assert!(CredentialKind::parse("").is_err());
+    }
+
+    #[test]
+    fn sealed_bytes_do_not_print() {
+        assert_eq!(format!("{:?}", Sealed::new(b"abc".to_vec())), "Sealed(3 bytes)");
+    }
+}

@@ -1,0 +1,61 @@
+//! Flows: a connect that has begun and not yet ended.
+
+use std::fmt;
+
+use crate::{ProviderId, Scopes, Sealed, Timestamp, UserId};
+
+/// The SHA-256 of a flow's `state`. The state itself is only in the browser's address bar.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StateHash([u8; 32]);
+
+impl StateHash {
+    /// Wraps a hash.
+    pub const fn new(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
+
+    /// The hash.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for StateHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StateHash(..)")
+    }
+}
+
+/// How far a flow has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlowStage {
+    /// The person is, or may be, at the provider.
+    Pending,
+    /// The provider's answer came back in a browser that did not start the flow, and waits for its owner to sign in.
+    Unconfirmed,
+}
+
+/// A connect that has begun: what must be the same when the browser comes back.
+#[derive(Debug, Clone)]
+pub struct Flow {
+    /// How it is found.
+    pub state_hash: StateHash,
+    /// Who asked for it, and will own the connection.
+    pub user_id: UserId,
+    /// The word the service was asked for by.
+    pub token_type: String,
+    /// The provider that word means.
+    pub provider: ProviderId,
+    /// The redirect URI that was sent, to be echoed (RFC 6749 §4.1.3).
+    pub redirect_uri: String,
+    /// The token endpoint as it was when the flow began: the code goes there or nowhere.
+    pub token_url: String,
+    /// The scopes that were asked for.
+    pub scopes: Scopes,
+    /// The sealed PKCE verifier (RFC 7636 §4.1) and, for OpenID Connect, the nonce.
+    pub secrets: Sealed,
+    /// The SHA-256 of the cookie that the asking browser was given.
+    pub browser_hash: [u8; 32],
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+}

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod connection;
+mod flow;
+mod ids;
+mod random;
+mod scopes;
+mod time;
+mod user;
+
+pub use connection::{
+    Account, Connection, ConnectionName, ConnectionState, CredentialKind, InvalidName, Sealed, UnknownState,
+};
+pub use flow::{Flow, FlowStage, StateHash};
+pub use ids::{ConnectionId, InvalidId, InvalidProviderId, ProviderId, UserId};
+pub use random::{EntropyError, Random};
+pub use scopes::Scopes;
+pub use secrecy::{ExposeSecret, SecretBox, SecretSlice, SecretString};
+pub use time::{Clock, ManualClock, SystemClock, Timestamp};
+pub use user::{Email, InvalidEmail, InvalidPassword, InvalidUsername, User, Username, check_password};
