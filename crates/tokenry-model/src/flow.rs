@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ProviderId, Scopes, Sealed, Timestamp, UserId};
+use crate::{ProviderId, Scopes, Sealed, Timestamp, UnknownState, UserId};
 
 /// The SHA-256 of a flow's `state`. The state itself is only in the browser's address bar.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +33,32 @@ pub enum FlowStage {
     Pending,
     /// The provider's answer came back in a browser that did not start the flow, and waits for its owner to sign in.
     Unconfirmed,
+    /// The state came back and was spent, whatever came of it.
+    Used,
+}
+
+impl FlowStage {
+    /// The word it is stored under.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Unconfirmed => "unconfirmed",
+            Self::Used => "used",
+        }
+    }
+
+    /// Reads the stored word.
+    ///
+    /// # Errors
+    /// [`UnknownState`] for a word that no version of Tokenry wrote.
+    pub fn parse(text: &str) -> Result<Self, UnknownState> {
+        match text {
+            "pending" => Ok(Self::Pending),
+            "unconfirmed" => Ok(Self::Unconfirmed),
+            "used" => Ok(Self::Used),
+            other => Err(UnknownState(other.to_owned())),
+        }
+    }
 }
 
 /// A connect that has begun: what must be the same when the browser comes back.

@@ -114,7 +114,8 @@ mod tests {
     fn an_id_is_a_positive_whole_number_and_nothing_else() {
         assert_eq!(ConnectionId::parse("17").map(ConnectionId::get), Ok(17));
         assert_eq!(ConnectionId::parse("9223372036854775807").map(ConnectionId::get), Ok(i64::MAX));
-        for text in ["", "0", "-1", "+1", " 1", "1 ", "1.0", "1e3", "0x1", "٣", "9223372036854775808", "abc"] {
+        for text in ["", "0", "-1", "+1", " 1", "1 ", "1.0", "1e3", "0x1", "٣", "9223372036854775808", "abc"]
+        {
             assert_eq!(ConnectionId::parse(text), Err(InvalidId), "{text:?}");
         }
     }

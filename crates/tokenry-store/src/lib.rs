@@ -1,1 +1,19 @@
 #![doc = include_str!("../README.md")]
+
+mod connections;
+mod database;
+mod error;
+mod flows;
+mod keys;
+mod logins;
+mod revocations;
+mod users;
+
+pub use connections::{NewConnection, NewCredential, Owned, OwnedList, SealedCredential};
+pub use database::Store;
+pub use error::StoreError;
+pub use flows::{FlowClaim, NewFlow, Parked};
+pub use keys::{StoredKey, StoredSigningKey};
+pub use logins::Bucket;
+pub use revocations::Revocation;
+pub use users::{Login, NewUser};

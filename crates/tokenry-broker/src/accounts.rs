@@ -1,0 +1,175 @@
+//! Signing up, logging in, and ending sessions.
+
+use std::net::IpAddr;
+
+use tokenry_model::{Email, SecretString, User, UserId, Username, check_password};
+use tokenry_store::{NewUser, StoreError};
+
+use crate::boot::Broker;
+use crate::error::BrokerError;
+use crate::sessions::{Claims, ENDED};
+
+impl Broker {
+    /// Adds a user who signs up.
+    ///
+    /// # Errors
+    /// [`BrokerError::SignupClosed`], [`BrokerError::Field`], [`BrokerError::UsernameTaken`], [`BrokerError::Busy`].
+    pub async fn sign_up(
+        &self,
+        username: &str,
+        email: &str,
+        password: &SecretString,
+    ) -> Result<UserId, BrokerError> {
+        if !self.settings.signup_open {
+            return Err(BrokerError::SignupClosed);
+        }
+        self.add_user(username, email, password).await
+    }
+
+    /// Adds a user, as the operator.
+    ///
+    /// # Errors
+    /// As [`Broker::sign_up`], but for the closed door.
+    pub async fn add_user(
+        &self,
+        username: &str,
+        email: &str,
+        password: &SecretString,
+    ) -> Result<UserId, BrokerError> {
+        let username = Username::parse(username).map_err(|e| BrokerError::field("username", e))?;
+        let email = Email::parse(email).map_err(|e| BrokerError::field("email", e))?;
+        check_password(password).map_err(|e| BrokerError::field("password", e))?;
+        let hash = self.passwords.turn().await?.hash(password).await?;
+        let new = NewUser { username: &username, email: &email, password_hash: &hash };
+        match self.store.insert_user(&new, self.clock.now()).await {
+            Err(StoreError::Conflict) => Err(BrokerError::UsernameTaken),
+            other => Ok(other?),
+        }
+    }
+
+    /// All users, oldest first. For the operator.
+    ///
+    /// # Errors
+    /// [`BrokerError::Store`].
+    pub async fn list_users(&self) -> Result<Vec<User>, BrokerError> {
+        Ok(self.store.list_users().await?)
+    }
+
+    /// Sets a user's password and ends their sessions, as the operator. Returns whether there is such a user.
+    ///
+    /// # Errors
+    /// [`BrokerError::Field`], [`BrokerError::Busy`].
+    pub async fn set_password(&self, username: &str, password: &SecretString) -> Result<bool, BrokerError> {
+        let username = Username::parse(username).map_err(|e| BrokerError::field("username", e))?;
+        check_password(password).map_err(|e| BrokerError::field("password", e))?;
+        let Some(login) = self.store.find_login(&username).await? else { return Ok(false) };
+        let hash = self.passwords.turn().await?.hash(password).await?;
+        Ok(self.store.update_password(login.user.id, &hash, self.clock.now()).await?)
+    }
+
+    /// Checks a name and a password and issues an access token. `device` is a token sent along, however old: one that was
+    /// issued to this user sets its bearer apart from a guesser (see the throttle).
+    ///
+    /// # Errors
+    /// [`BrokerError::WrongLogin`], the same for a wrong password and a user who is not there;
+    /// [`BrokerError::TooManyAttempts`]; [`BrokerError::Busy`].
+    pub async fn log_in(
+        &self,
+        username: &str,
+        password: &SecretString,
+        address: IpAddr,
+        device: Option<&str>,
+    ) -> Result<SecretString, BrokerError> {
+        // A name that cannot exist is refused by the same path as one that does not.
+        let name = Username::parse(username).unwrap_or(self.nobody.clone());
+        let user =
+            self.check_login(&name, password, address, device).await?.ok_or(BrokerError::WrongLogin)?;
+        self.sessions.issue(&user, self.clock.now(), &*self.random)
+    }
+
+    /// The user, if the password is theirs. Counts the try.
+    pub(crate) async fn check_login(
+        &self,
+        name: &Username,
+        password: &SecretString,
+        address: IpAddr,
+        device: Option<&str>,
+    ) -> Result<Option<User>, BrokerError> {
+        let device = device.and_then(|token| self.sessions.read(token));
+        let turn = self.passwords.turn().await?;
+        let login = self.store.find_login(name).await?;
+        let id = login.as_ref().map(|login| login.user.id);
+        let attempt = self.begin_attempt(name, id, address, device.as_ref(), self.clock.now()).await?;
+        let hash = login.as_ref().map(|login| login.password_hash.clone());
+        let right = turn.check(password, hash).await?;
+        match login.filter(|_| right) {
+            Some(login) => {
+                self.attempt_succeeded(&attempt, login.user.id, self.clock.now()).await?;
+                Ok(Some(login.user))
+            }
+            None => {
+                self.attempt_failed(&attempt, self.clock.now()).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Reads an access token: signature and expiry. Whether its session has ended is checked by each verb.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unauthenticated`].
+    pub fn read_token(&self, token: &str) -> Result<Claims, BrokerError> {
+        self.sessions.verify(token, self.clock.now())
+    }
+
+    /// Issues another token to the bearer of a good one.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unauthenticated`] when the session has ended.
+    pub async fn renew_token(&self, claims: &Claims) -> Result<SecretString, BrokerError> {
+        let user = self.user(claims).await?;
+        self.sessions.issue(&user, self.clock.now(), &*self.random)
+    }
+
+    /// Who the caller is.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unauthenticated`] when the session has ended.
+    pub async fn user(&self, claims: &Claims) -> Result<User, BrokerError> {
+        let user = self.store.find_user(claims.user).await?.ok_or(ENDED)?;
+        claims.check_epoch(Some(user.session_epoch))?;
+        Ok(user)
+    }
+
+    /// Ends every session of the caller, at once.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unauthenticated`] when the session has ended already.
+    pub async fn log_out(&self, claims: &Claims) -> Result<(), BrokerError> {
+        let user = self.user(claims).await?;
+        Ok(self.store.update_session_epoch(user.id, self.clock.now()).await?)
+    }
+
+    /// Gives the caller a new password and ends every session, at once.
+    ///
+    /// # Errors
+    /// [`BrokerError::Field`] when the current password is wrong or the new one is not allowed;
+    /// [`BrokerError::TooManyAttempts`].
+    pub async fn change_password(
+        &self,
+        claims: &Claims,
+        current: &SecretString,
+        new: &SecretString,
+        address: IpAddr,
+        token: &str,
+    ) -> Result<(), BrokerError> {
+        let user = self.user(claims).await?;
+        check_password(new).map_err(|e| BrokerError::field("new_password", e))?;
+        if self.check_login(&user.username, current, address, Some(token)).await?.is_none() {
+            return Err(BrokerError::field("current_password", "is not your password"));
+        }
+        let hash = self.passwords.turn().await?.hash(new).await?;
+        self.store.update_password(user.id, &hash, self.clock.now()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,265 @@
+//! Putting the broker together, and the keys it needs before it can do anything.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokenry_model::{Clock, EntropyError, ProviderId, Random, Sealed, SecretSlice, SecretString, Username};
+use tokenry_oauth::{Catalogue, OAuth, Provider};
+use tokenry_store::{Store, StoreError, StoredKey, StoredSigningKey};
+use tokenry_vault::{Context, KeyId, MasterKey, Vault, VaultError, WrappedKey};
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::error::BrokerError;
+use crate::metrics::Metrics;
+use crate::passwords::Passwords;
+use crate::refresh::Flights;
+use crate::sessions::Sessions;
+
+/// What the operator decides.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The address people reach the server at. Redirect URIs are made from it, never from a request.
+    pub public_url: Url,
+    /// Whether people may sign up.
+    pub signup_open: bool,
+    /// How long an access token of ours lives.
+    pub session_ttl: Duration,
+}
+
+/// What a broker is put together from.
+pub struct BrokerParts {
+    /// The open database.
+    pub store: Store,
+    /// The key to the key ring.
+    pub master: MasterKey,
+    /// The services.
+    pub catalogue: Catalogue,
+    /// What speaks to them.
+    pub oauth: OAuth,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where random bytes come from.
+    pub random: Arc<dyn Random>,
+    /// What the operator decides.
+    pub settings: Settings,
+}
+
+/// Why the broker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database is away.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The key ring does not open.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// There are no random bytes.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// A part does not fit.
+    #[error("{0}")]
+    Unusable(&'static str),
+}
+
+/// The verbs. Cheap to clone; every clone is the same broker.
+#[derive(Clone)]
+pub struct Broker(Arc<Inner>);
+
+/// What every verb works with.
+pub struct Inner {
+    pub(crate) store: Store,
+    pub(crate) vault: Vault,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) oauth: OAuth,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) settings: Settings,
+    pub(crate) sessions: Sessions,
+    pub(crate) passwords: Passwords,
+    pub(crate) metrics: Metrics,
+    /// Refreshes under way in this process, by connection.
+    pub(crate) flights: Flights,
+    /// Work that must not be torn: a stop waits for it.
+    pub(crate) tasks: TaskTracker,
+    /// A name that nobody can have: log-ins with an impossible name are counted under it.
+    pub(crate) nobody: Username,
+}
+
+impl Deref for Broker {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// Whether this master key opens the key ring of the database at `url`. Changes nothing, and makes nothing if nothing is there.
+///
+/// # Errors
+/// [`OpenError::Vault`] when it does not; [`OpenError::Store`] when the database is there and cannot be read.
+pub async fn check_master_key(
+    url: &str,
+    master: &MasterKey,
+    random: Arc<dyn Random>,
+) -> Result<(), OpenError> {
+    let ring = Store::peek_keys(url).await?;
+    if !ring.is_empty() {
+        unlock(master, &ring, random)?;
+    }
+    Ok(())
+}
+
+impl Broker {
+    /// Opens the key ring (and makes it, in a database that has none) and puts the broker together.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the master key is not the one, or the database is away.
+    pub async fn open(parts: BrokerParts) -> Result<Self, OpenError> {
+        let BrokerParts { store, master, catalogue, oauth, clock, random, settings } = parts;
+        let vault = open_vault(&store, &master, &*clock, Arc::clone(&random)).await?;
+        drop(master);
+        let keys = open_signing_keys(&store, &vault, &*clock, &*random).await?;
+        let sessions = Sessions::new(&keys, settings.session_ttl)
+            .ok_or(OpenError::Unusable("there is no signing key"))?;
+        let passwords = Passwords::new(Arc::clone(&random))
+            .ok_or(OpenError::Unusable("the parameters for password hashing are not usable"))?;
+        let nobody = Username::parse("nobody-can-have-this-name")
+            .map_err(|_| OpenError::Unusable("the stand-in username is not usable"))?;
+        Ok(Self(Arc::new(Inner {
+            store,
+            vault,
+            catalogue,
+            oauth,
+            clock,
+            random,
+            settings,
+            sessions,
+            passwords,
+            metrics: Metrics::default(),
+            flights: Mutex::new(HashMap::new()),
+            tasks: TaskTracker::new(),
+            nobody,
+        })))
+    }
+
+    /// What the broker counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// What the operator decided.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The services.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`BrokerError::Store`] when it does not.
+    pub async fn ready(&self) -> Result<(), BrokerError> {
+        Ok(self.store.ping().await?)
+    }
+
+    /// Waits until no refresh and no revocation is under way, then closes the database.
+    pub async fn close(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.store.close().await;
+    }
+
+    /// The provider a word means.
+    pub(crate) fn find_provider(&self, word: &str) -> Result<Arc<Provider>, BrokerError> {
+        self.catalogue.find(word).cloned().ok_or_else(|| BrokerError::UnknownService {
+            word: word.chars().filter(|c| !c.is_control()).take(64).collect(),
+            close: self.catalogue.close_matches(word),
+        })
+    }
+
+    /// The provider of a stored connection.
+    pub(crate) fn stored_provider(&self, id: &ProviderId) -> Result<Arc<Provider>, BrokerError> {
+        self.catalogue.find(id.as_str()).cloned().ok_or_else(|| BrokerError::ProviderNotConfigured {
+            service: id.to_string(),
+            redirect_uri: String::new(),
+            missing: vec![format!("providers.{id}")],
+            docs: None,
+        })
+    }
+}
+
+fn unlock(master: &MasterKey, ring: &[StoredKey], random: Arc<dyn Random>) -> Result<Vault, OpenError> {
+    let current = ring
+        .iter()
+        .filter(|key| key.is_current)
+        .map(|key| key.id)
+        .max()
+        .ok_or(OpenError::Unusable("the key ring in the database has no current key"))?;
+    let wrapped = ring
+        .iter()
+        .map(|key| Ok(WrappedKey { id: key_id(key.id)?, wrapped: key.wrapped.clone() }))
+        .collect::<Result<Vec<_>, OpenError>>()?;
+    Ok(Vault::unlock(master, &wrapped, key_id(current)?, random)?)
+}
+
+fn key_id(id: u32) -> Result<KeyId, OpenError> {
+    Ok(KeyId::new(id)?)
+}
+
+async fn open_vault(
+    store: &Store,
+    master: &MasterKey,
+    clock: &dyn Clock,
+    random: Arc<dyn Random>,
+) -> Result<Vault, OpenError> {
+    let mut ring = store.list_keys().await?;
+    if ring.is_empty() {
+        let first = Vault::make_key(master, KeyId::FIRST, &*random)?;
+        let key = StoredKey { id: 1, wrapped: first.wrapped, is_current: true };
+        store.insert_key(&key, clock.now()).await?;
+        // Another replica may have been first: what is in the database counts.
+        ring = store.list_keys().await?;
+    }
+    unlock(master, &ring, random)
+}
+
+async fn open_signing_keys(
+    store: &Store,
+    vault: &Vault,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<Vec<(i64, SecretSlice<u8>)>, OpenError> {
+    let mut keys = store.list_signing_keys().await?;
+    if keys.is_empty() {
+        let mut key = zeroize::Zeroizing::new([0; 32]);
+        random.fill(&mut *key)?;
+        let sealed: Sealed = vault.seal(&Context::SigningKey { id: 1 }, &*key)?;
+        store.insert_signing_key(&StoredSigningKey { id: 1, sealed }, clock.now()).await?;
+        keys = store.list_signing_keys().await?;
+    }
+    keys.iter()
+        .map(|key| Ok((key.id, vault.open(&Context::SigningKey { id: key.id }, &key.sealed)?)))
+        .collect()
+}
+
+/// The SHA-256 of a secret that is found by its hash. The secret has enough entropy to need no salt.
+pub(crate) fn hash_of(secret: &str) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret.as_bytes());
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest.as_ref());
+    hash
+}
+
+/// 32 random bytes as text, for a cookie or a form.
+pub(crate) fn random_token(random: &dyn Random) -> Result<SecretString, EntropyError> {
+    use base64::Engine as _;
+    let mut bytes = zeroize::Zeroizing::new([0; 32]);
+    random.fill(&mut *bytes)?;
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(*bytes).into())
+}

@@ -1,0 +1,286 @@
+//! A person's connections: add, list, hand out, rename, replace, delete.
+
+use std::time::Duration;
+
+use tokenry_model::{
+    Connection, ConnectionId, ConnectionName, ConnectionState, CredentialKind, ExposeSecret as _, Scopes,
+    SecretString, Timestamp, UserId,
+};
+use tokenry_store::{NewConnection, NewCredential};
+
+use crate::boot::Broker;
+use crate::error::BrokerError;
+use crate::grants;
+use crate::sessions::{Claims, ENDED};
+
+/// The longest token that can be stored, in bytes.
+const MAX_TOKEN: usize = 64 * 1024;
+/// How long a delete waits for the provider to confirm a revocation. It goes on being tried afterwards.
+const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection somebody adds by pasting a token.
+#[derive(Debug)]
+pub struct AddConnection {
+    /// What to call it.
+    pub name: String,
+    /// The service: an id or an alias.
+    pub token_type: String,
+    /// The token.
+    pub token: SecretString,
+}
+
+/// A connection with its token opened.
+#[derive(Debug)]
+pub struct ConnectionView {
+    /// The row.
+    pub connection: Connection,
+    /// The stored token.
+    pub token: SecretString,
+}
+
+impl Broker {
+    /// Stores a pasted token as a new connection.
+    ///
+    /// # Errors
+    /// [`BrokerError::Field`], [`BrokerError::UnknownService`], and those of a caller who may not.
+    pub async fn add_connection(
+        &self,
+        claims: &Claims,
+        owner: &str,
+        add: AddConnection,
+    ) -> Result<ConnectionId, BrokerError> {
+        let user_id = claims.own(owner)?;
+        self.user(claims).await?;
+        let name = parse_name(&add.name)?;
+        let provider = self.find_provider(&add.token_type)?;
+        check_token(&add.token)?;
+        let new = NewConnection {
+            user_id,
+            name,
+            token_type: add.token_type.to_ascii_lowercase(),
+            provider: provider.id.clone(),
+            account: None,
+            credential: NewCredential {
+                kind: CredentialKind::Plain,
+                scopes: Scopes::default(),
+                expires_at: None,
+                due_at: None,
+            },
+        };
+        self.store
+            .insert_connection(&new, self.clock.now(), |id| {
+                grants::seal_grant(&self.vault, user_id, id, &add.token, None).map_err(BrokerError::from)
+            })
+            .await
+    }
+
+    /// The token of a connection, valid now: one that is due is refreshed first.
+    ///
+    /// # Errors
+    /// [`BrokerError::ReconnectRequired`] when a person must connect it again; [`BrokerError::ProviderAway`] and
+    /// [`BrokerError::ProviderRefused`] when it expired and no new one is to be had; those of a caller who may not.
+    pub async fn hand_out(
+        &self,
+        claims: &Claims,
+        owner: &str,
+        id: ConnectionId,
+    ) -> Result<SecretString, BrokerError> {
+        let connection = self.own_connection(claims, owner, id).await?;
+        let token = self.usable_token(&connection).await?;
+        self.metrics.token_handed_out();
+        Ok(token)
+    }
+
+    async fn usable_token(&self, connection: &Connection) -> Result<SecretString, BrokerError> {
+        if let ConnectionState::ReconnectRequired { reason } = &connection.state {
+            return Err(BrokerError::ReconnectRequired { reason: reason.clone() });
+        }
+        let now = self.clock.now();
+        if connection.due_at.is_none_or(|due| due > now) {
+            return Ok(grants::open_access(&self.vault, connection)?);
+        }
+        match self.refresh(connection).await {
+            Ok(token) => Ok(token),
+            // A provider that is away, or an operator's mistake, costs nobody a token that is still good.
+            Err(error) if is_alive(connection, self.clock.now()) && is_nobodys_fault(error.root()) => {
+                tracing::warn!(connection = %connection.id, %error, "refresh failed; the old token still serves");
+                Ok(grants::open_access(&self.vault, connection)?)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the caller has a connection of this id.
+    ///
+    /// # Errors
+    /// [`BrokerError::NoSuchConnection`], and those of a caller who may not.
+    pub async fn check_connection(
+        &self,
+        claims: &Claims,
+        owner: &str,
+        id: ConnectionId,
+    ) -> Result<(), BrokerError> {
+        self.own_connection(claims, owner, id).await.map(|_| ())
+    }
+
+    /// The caller's connections with an id above `after`, oldest first, at most `limit`. Tokens are opened, not refreshed.
+    ///
+    /// # Errors
+    /// Those of a caller who may not; [`BrokerError::Vault`] when a token does not open.
+    pub async fn list_connections(
+        &self,
+        claims: &Claims,
+        owner: &str,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<ConnectionView>, BrokerError> {
+        let user = claims.own(owner)?;
+        let list = self.store.list_connections(user, after, limit).await?.ok_or(ENDED)?;
+        claims.check_epoch(Some(list.session_epoch))?;
+        list.connections
+            .into_iter()
+            .map(|connection| {
+                let token = grants::open_access(&self.vault, &connection).inspect_err(|error| {
+                    tracing::error!(connection = %connection.id, %error, "a stored token does not open");
+                })?;
+                Ok(ConnectionView { connection, token })
+            })
+            .collect()
+    }
+
+    /// Renames a connection.
+    ///
+    /// # Errors
+    /// [`BrokerError::Field`], [`BrokerError::NoSuchConnection`], and those of a caller who may not.
+    pub async fn rename_connection(
+        &self,
+        claims: &Claims,
+        owner: &str,
+        id: ConnectionId,
+        name: &str,
+    ) -> Result<(), BrokerError> {
+        let user = claims.own(owner)?;
+        self.user(claims).await?;
+        let name = parse_name(name)?;
+        there(self.store.update_connection_name(user, id, &name, self.clock.now()).await?)
+    }
+
+    /// Makes a connection a plain stored token. A grant behind it is revoked and dropped.
+    ///
+    /// # Errors
+    /// [`BrokerError::Field`], [`BrokerError::NoSuchConnection`], and those of a caller who may not.
+    pub async fn replace_token(
+        &self,
+        claims: &Claims,
+        owner: &str,
+        id: ConnectionId,
+        token: &SecretString,
+    ) -> Result<(), BrokerError> {
+        check_token(token)?;
+        let connection = self.own_connection(claims, owner, id).await?;
+        let user = connection.user_id;
+        let sealed = grants::seal_grant(&self.vault, user, id, token, None)?.access;
+        let revoke = self.wants_revocation(&connection).await?;
+        there(self.store.update_plain_token(user, id, &sealed, revoke, self.clock.now()).await?)?;
+        self.revoke_soon(id, revoke).await;
+        Ok(())
+    }
+
+    /// Deletes a connection: it is gone at once; the provider is told, now or as soon as it hears.
+    ///
+    /// # Errors
+    /// [`BrokerError::NoSuchConnection`], and those of a caller who may not.
+    pub async fn delete_connection(
+        &self,
+        claims: &Claims,
+        owner: &str,
+        id: ConnectionId,
+    ) -> Result<(), BrokerError> {
+        let connection = self.own_connection(claims, owner, id).await?;
+        let revoke = self.wants_revocation(&connection).await?;
+        there(self.store.delete_connection(connection.user_id, id, revoke, self.clock.now()).await?)?;
+        self.revoke_soon(id, revoke).await;
+        Ok(())
+    }
+
+    /// The caller's connection: one query brings it and the epoch that the caller is checked against.
+    async fn own_connection(
+        &self,
+        claims: &Claims,
+        owner: &str,
+        id: ConnectionId,
+    ) -> Result<Connection, BrokerError> {
+        let user: UserId = claims.own(owner)?;
+        let owned = self.store.find_connection(user, id).await?.ok_or(ENDED)?;
+        claims.check_epoch(Some(owned.session_epoch))?;
+        owned.connection.ok_or(BrokerError::NoSuchConnection)
+    }
+
+    /// Whether there is a grant to revoke, a way to do it, and nobody else who would lose theirs by it.
+    async fn wants_revocation(&self, connection: &Connection) -> Result<bool, BrokerError> {
+        if connection.kind != CredentialKind::OAuth2 {
+            return Ok(false);
+        }
+        let Some(provider) = self.catalogue.find(connection.provider.as_str()) else { return Ok(false) };
+        if !provider.revokes() {
+            return Ok(false);
+        }
+        match &connection.account {
+            Some(account) if provider.revocation_is_shared() => {
+                let sharer =
+                    self.store.find_account_sharer(&connection.provider, &account.id, connection.id).await?;
+                Ok(sharer.is_none())
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// Tells the provider, in a task that goes on when the caller does not wait for it to end.
+    async fn revoke_soon(&self, id: ConnectionId, revoke: bool) {
+        if revoke {
+            let broker = self.clone();
+            let task = self.tasks.spawn(async move { broker.run_revocations(Some(id)).await });
+            if tokio::time::timeout(REVOKE_PATIENCE, task).await.is_err() {
+                tracing::info!(connection = %id, "the provider is slow to confirm a revocation; it will be tried again");
+            }
+        }
+    }
+}
+
+fn parse_name(name: &str) -> Result<ConnectionName, BrokerError> {
+    ConnectionName::parse(name).map_err(|e| BrokerError::field("name", e))
+}
+
+fn check_token(token: &SecretString) -> Result<(), BrokerError> {
+    let text = token.expose_secret();
+    if text.is_empty() {
+        return Err(BrokerError::field("token", "must not be empty"));
+    }
+    if text.len() > MAX_TOKEN {
+        return Err(BrokerError::field("token", format!("must be at most {MAX_TOKEN} bytes long")));
+    }
+    if text.contains('\0') {
+        return Err(BrokerError::field("token", "must not contain NUL: no credential has one"));
+    }
+    Ok(())
+}
+
+const fn there(found: bool) -> Result<(), BrokerError> {
+    if found { Ok(()) } else { Err(BrokerError::NoSuchConnection) }
+}
+
+fn is_alive(connection: &Connection, now: Timestamp) -> bool {
+    connection.expires_at.is_none_or(|at| at > now)
+}
+
+/// Whether the failure of a refresh says nothing about the connection.
+const fn is_nobodys_fault(error: &BrokerError) -> bool {
+    matches!(
+        error,
+        BrokerError::ProviderAway { .. }
+            | BrokerError::ProviderRefused { .. }
+            | BrokerError::ProviderNotConfigured { .. }
+            | BrokerError::Store(_)
+            | BrokerError::Internal(_)
+    )
+}

@@ -1,0 +1,151 @@
+//! Why a verb was not done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokenry_model::EntropyError;
+use tokenry_oauth::OAuthError;
+use tokenry_store::StoreError;
+use tokenry_vault::VaultError;
+
+/// Why a verb was not done. The display text is for the person who asked, but for the last three, which are for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// There is no token, or it is not (or no longer) good.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// The name or the password is wrong. Does not say which.
+    #[error("the username or the password is wrong")]
+    WrongLogin,
+    /// The token is another user's.
+    #[error("this token belongs to another user; use a path with the username it was issued to")]
+    Forbidden,
+    /// Nobody can sign up here.
+    #[error("signing up is closed on this server; ask its operator for an account")]
+    SignupClosed,
+    /// This user has no connection of that id.
+    #[error("you have no connection with this id; list yours to see their ids")]
+    NoSuchConnection,
+    /// A field is not allowed to be what it is.
+    #[error("the field `{name}` {problem}")]
+    Field {
+        /// The field.
+        name: &'static str,
+        /// What is wrong with it, as the rest of a sentence.
+        problem: String,
+    },
+    /// The catalogue has no such service.
+    #[error("there is no service {word:?} in the catalogue{}", suggest(close))]
+    UnknownService {
+        /// The word that was asked for.
+        word: String,
+        /// Services with similar names.
+        close: Vec<String>,
+    },
+    /// The username is taken, in whatever case.
+    #[error("the username is taken; choose another")]
+    UsernameTaken,
+    /// Too many failed logins.
+    #[error("too many failed logins; try again in {} s", retry_after.as_secs())]
+    TooManyAttempts {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// More passwords are being checked than the machine can do at once.
+    #[error("the server is checking too many passwords at once; try again in a moment")]
+    Busy,
+    /// The connection must be connected again.
+    #[error("this connection must be connected again: {reason}")]
+    ReconnectRequired {
+        /// Why, in words, with the provider's own error.
+        reason: String,
+    },
+    /// The operator has not set the service up.
+    #[error(
+        "{service} is not set up on this server: its operator must register an application there with the redirect \
+         URI {redirect_uri} and configure {}{}",
+        missing.join(" and "),
+        docs.as_ref().map(|url| format!(" (see {url})")).unwrap_or_default()
+    )]
+    ProviderNotConfigured {
+        /// The service's name.
+        service: String,
+        /// The redirect URI to register.
+        redirect_uri: String,
+        /// What is missing, as configuration keys.
+        missing: Vec<String>,
+        /// Where to register.
+        docs: Option<String>,
+    },
+    /// The provider refused us or answered nonsense, and no connection is to blame.
+    #[error("{service} did not give a new token: {cause}")]
+    ProviderRefused {
+        /// The service's name.
+        service: String,
+        /// What it said.
+        cause: OAuthError,
+    },
+    /// The provider is away, or told us to come back later.
+    #[error("{service} is not answering at the moment: {cause}")]
+    ProviderAway {
+        /// The service's name.
+        service: String,
+        /// What happened.
+        cause: OAuthError,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The answer of a refresh that several callers waited for.
+    #[error("{0}")]
+    Shared(Arc<BrokerError>),
+    /// The database is away, or a row in it cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A sealed value does not open.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// Something that cannot happen did.
+    #[error("internal error: {0}")]
+    Internal(&'static str),
+}
+
+impl BrokerError {
+    /// The error itself, also when several callers share it.
+    pub fn root(&self) -> &Self {
+        match self {
+            Self::Shared(error) => error.root(),
+            other => other,
+        }
+    }
+
+    /// A field that is not allowed to be what it is.
+    pub(crate) fn field(name: &'static str, problem: impl ToString) -> Self {
+        Self::Field { name, problem: problem.to_string() }
+    }
+
+    /// What a failed call to a provider means when no connection is to blame.
+    pub(crate) fn provider(service: &str, cause: OAuthError) -> Self {
+        let service = service.to_owned();
+        if is_passing(&cause) {
+            let retry_after = cause.retry_after().unwrap_or(Duration::from_secs(5));
+            Self::ProviderAway { service, cause, retry_after }
+        } else {
+            Self::ProviderRefused { service, cause }
+        }
+    }
+}
+
+impl From<EntropyError> for BrokerError {
+    fn from(_: EntropyError) -> Self {
+        Self::Internal("no random bytes")
+    }
+}
+
+/// Whether the provider may well answer the next time.
+pub(crate) const fn is_passing(error: &OAuthError) -> bool {
+    matches!(error, OAuthError::RateLimited { .. } | OAuthError::Unavailable { .. })
+}
+
+fn suggest(close: &[String]) -> String {
+    if close.is_empty() { String::new() } else { format!("; did you mean {}?", close.join(", ")) }
+}

@@ -1,0 +1,160 @@
+//! Passwords: Argon2id with the parameters OWASP names first for 19 MiB, a few at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokenry_model::{ExposeSecret as _, Random, SecretString};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::BrokerError;
+
+/// Memory in KiB, passes, lanes (OWASP Password Storage Cheat Sheet).
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+/// How many may wait for their turn, for each that may run. Beyond it a caller is told to come back.
+const QUEUE_PER_PERMIT: usize = 64;
+
+/// Hashes and checks passwords on threads of their own, no more at once than half the cores: a flood of log-ins takes
+/// its time, and the reads go on.
+pub(crate) struct Passwords {
+    permits: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    queue: usize,
+    argon2: Argon2<'static>,
+    random: Arc<dyn Random>,
+}
+
+/// A turn at hashing. What must happen between two tries of the same caller happens while it is held.
+pub(crate) struct Turn<'a> {
+    passwords: &'a Passwords,
+    // Shared with the thread that hashes: a caller who hangs up does not free a place that is still busy.
+    permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl Passwords {
+    pub(crate) fn new(random: Arc<dyn Random>) -> Option<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let permits = (cores / 2).max(1);
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, None).ok()?;
+        Some(Self {
+            permits: Arc::new(Semaphore::new(permits)),
+            waiting: AtomicUsize::new(0),
+            queue: permits * QUEUE_PER_PERMIT,
+            argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+            random,
+        })
+    }
+
+    /// Waits for a turn.
+    pub(crate) async fn turn(&self) -> Result<Turn<'_>, BrokerError> {
+        let _waiting = Waiting::enter(&self.waiting);
+        if self.waiting.load(Ordering::Relaxed) > self.queue {
+            return Err(BrokerError::Busy);
+        }
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| BrokerError::Busy)?;
+        Ok(Turn { passwords: self, permit: Arc::new(permit) })
+    }
+}
+
+/// Counts a waiter for as long as it waits, also when it is cancelled.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Turn<'_> {
+    /// Hashes a password with a fresh salt, to PHC form.
+    pub(crate) async fn hash(&self, password: &SecretString) -> Result<String, BrokerError> {
+        let mut salt = [0; 16];
+        self.passwords.random.fill(&mut salt)?;
+        let argon2 = self.passwords.argon2.clone();
+        let password = password.clone();
+        self.run(move || {
+            argon2
+                .hash_password_with_salt(password.expose_secret().as_bytes(), &salt)
+                .map(|hash| hash.to_string())
+                .map_err(|_| BrokerError::Internal("a password could not be hashed"))
+        })
+        .await?
+    }
+
+    /// Whether the password is the one behind `hash`. Without a hash, because there is no such user, it takes as long
+    /// and says no.
+    pub(crate) async fn check(
+        &self,
+        password: &SecretString,
+        hash: Option<String>,
+    ) -> Result<bool, BrokerError> {
+        let argon2 = self.passwords.argon2.clone();
+        let password = password.clone();
+        self.run(move || {
+            let password = password.expose_secret().as_bytes();
+            match hash {
+                Some(hash) => argon2.verify_password(password, hash.as_str()).is_ok(),
+                None => {
+                    let worked = argon2.hash_password_with_salt(password, b"nobody is here..");
+                    std::hint::black_box(worked).is_err()
+                }
+            }
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, BrokerError> {
+        let permit = Arc::clone(&self.permit);
+        let work = move || {
+            let done = work();
+            drop(permit);
+            done
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| BrokerError::Internal("a password task ended early"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokenry_vault::SystemRandom;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hash_is_argon2id_with_owasps_parameters_and_checks_only_its_password() {
+        let passwords = Passwords::new(Arc::new(SystemRandom::new())).unwrap();
+        let turn = passwords.turn().await.unwrap();
+        let hash = turn.hash(&"correct horse".into()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert_ne!(hash, turn.hash(&"correct horse".into()).await.unwrap(), "the salt is fresh");
+        assert!(turn.check(&"correct horse".into(), Some(hash.clone())).await.unwrap());
+        assert!(!turn.check(&"correct horsf".into(), Some(hash)).await.unwrap());
+        assert!(!turn.check(&"anything".into(), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_says_so_at_once() {
+        let passwords = Passwords::new(Arc::new(SystemRandom::new())).unwrap();
+        let mut turns = Vec::new();
+        for _ in 0..passwords.permits.available_permits() {
+            turns.push(passwords.turn().await.unwrap());
+        }
+        passwords.waiting.store(passwords.queue, Ordering::Relaxed);
+        assert!(matches!(passwords.turn().await, Err(BrokerError::Busy)));
+    }
+}

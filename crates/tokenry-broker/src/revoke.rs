@@ -1,0 +1,79 @@
+//! Revocation (RFC 7009): told to the provider now, and again until it hears.
+
+use std::time::Duration;
+
+use tokenry_model::ConnectionId;
+use tokenry_store::Revocation;
+
+use crate::boot::Broker;
+use crate::error::BrokerError;
+use crate::grants;
+
+/// How many are taken at once.
+const BATCH: i64 = 20;
+/// How long nobody else takes one that is being tried: longer than a call to a provider may take.
+const CLAIM: Duration = Duration::from_secs(120);
+/// The first pause after a failure; each further one is twice as long, up to the last.
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
+const LAST_PAUSE: Duration = Duration::from_secs(60 * 60);
+/// A provider that has not taken a revocation for so long never will: the credential is wiped here all the same.
+const GIVE_UP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+impl Broker {
+    /// Runs the revocations that are due; with `connection`, only that connection's.
+    pub(crate) async fn run_revocations(&self, connection: Option<ConnectionId>) {
+        loop {
+            let claimed = self.store.claim_revocations(connection, BATCH, self.clock.now(), CLAIM).await;
+            match claimed {
+                Ok(batch) if batch.is_empty() => return,
+                Ok(batch) => {
+                    for revocation in &batch {
+                        if let Err(error) = self.run_revocation(revocation).await {
+                            let connection = revocation.connection_id;
+                            tracing::error!(%connection, %error, "a revocation could not be recorded");
+                        }
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "revocations could not be read");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn run_revocation(&self, revocation: &Revocation) -> Result<(), BrokerError> {
+        let (id, connection) = (revocation.id, revocation.connection_id);
+        let provider = match self.stored_provider(&revocation.provider) {
+            Ok(provider) => provider,
+            Err(error) => return self.postpone(revocation, &error).await,
+        };
+        let grant = grants::open_grant(&self.vault, revocation.user_id, connection, &revocation.sealed)?;
+        match self.oauth.revoke(&provider, &grant).await {
+            Ok(()) => {
+                self.metrics.revoked(provider.id.as_str(), "ok");
+                tracing::info!(%connection, provider = %provider.id, "revoked");
+                Ok(self.store.delete_revocation(id).await?)
+            }
+            Err(error) => {
+                self.metrics.revoked(provider.id.as_str(), "failed");
+                self.postpone(revocation, &BrokerError::provider(&provider.name, error)).await
+            }
+        }
+    }
+
+    async fn postpone(&self, revocation: &Revocation, error: &BrokerError) -> Result<(), BrokerError> {
+        let connection = revocation.connection_id;
+        let now = self.clock.now();
+        if now.since(revocation.created_at) >= GIVE_UP {
+            tracing::warn!(%connection, provider = %revocation.provider, %error, "gave up on a revocation");
+            return Ok(self.store.delete_revocation(revocation.id).await?);
+        }
+        let doublings = u32::try_from(revocation.attempts.clamp(1, 16) - 1).unwrap_or(0);
+        let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(LAST_PAUSE);
+        tracing::warn!(
+            %connection, provider = %revocation.provider, %error, retry_in_s = pause.as_secs(), "revocation failed"
+        );
+        Ok(self.store.update_revocation_attempt(revocation.id, now.plus(pause)).await?)
+    }
+}

@@ -1,0 +1,133 @@
+//! The databases Tokenry runs on, and the one way to run a statement on whichever it is.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use crate::error::StoreError;
+
+/// How long a statement waits for another process that holds SQLite's write lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a caller waits for a free database connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Readers never block one another; more of them than this only cost memory on the machines SQLite is for.
+const READERS: u32 = 4;
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) db: Database,
+}
+
+/// Which database it is.
+#[derive(Clone)]
+pub(crate) enum Database {
+    /// One file. SQLite allows one writer at a time, so there is one, and nobody waits on a lock inside the process.
+    Sqlite { reader: SqlitePool, writer: SqlitePool },
+}
+
+/// Runs the same code on whichever database this is. `read` and `write` give a pool, `begin` a transaction
+/// that already holds the write lock (a lock taken later could fail half-way).
+macro_rules! on {
+    ($store:expr, read, |$pool:ident| $body:expr) => {
+        match &$store.db {
+            $crate::database::Database::Sqlite { reader: $pool, .. } => $body,
+        }
+    };
+    ($store:expr, write, |$pool:ident| $body:expr) => {
+        match &$store.db {
+            $crate::database::Database::Sqlite { writer: $pool, .. } => $body,
+        }
+    };
+    ($store:expr, begin, |$tx:ident| $body:expr) => {
+        match &$store.db {
+            $crate::database::Database::Sqlite { writer, .. } => {
+                let mut $tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use on;
+
+impl Store {
+    /// Opens the database at `url` (`sqlite://<path>`), makes it if it is not there, and brings its schema to this version.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`] for an address that is not understood, [`StoreError::Unavailable`] when it cannot be opened,
+    /// [`StoreError::Migration`] when its schema is newer than this version.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let path = sqlite_path(url)?;
+        make_private_file(&path)
+            .map_err(|error| StoreError::Url { url: url.to_owned(), why: error.to_string() })?;
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            // What is deleted is overwritten, not just unlinked.
+            .pragma("secure_delete", "ON")
+            .pragma("journal_size_limit", "67108864");
+        let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None);
+        let writer = pool().max_connections(1).connect_with(options.clone()).await?;
+        sqlx::migrate!("./migrations/sqlite").run(&writer).await?;
+        let reader = pool().max_connections(READERS).connect_with(options.pragma("query_only", "ON")).await?;
+        Ok(Self { db: Database::Sqlite { reader, writer } })
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        on!(self, read, |pool| sqlx::query("SELECT 1").execute(pool).await)?;
+        Ok(())
+    }
+
+    /// Waits for what is under way and closes the database.
+    pub async fn close(&self) {
+        match &self.db {
+            Database::Sqlite { reader, writer } => {
+                reader.close().await;
+                writer.close().await;
+            }
+        }
+    }
+}
+
+/// The file that a `sqlite://` URL names.
+pub(crate) fn sqlite_path(url: &str) -> Result<PathBuf, StoreError> {
+    let refuse = |why: &str| StoreError::Url { url: scheme_of(url), why: why.to_owned() };
+    let Some(path) = url.strip_prefix("sqlite://") else {
+        return Err(refuse("this version runs on SQLite only; write sqlite:// and the path of the file"));
+    };
+    if path.is_empty() || path.contains(['?', '#']) || path.starts_with(":memory:") {
+        return Err(refuse("write sqlite:// and the path of a file, without options"));
+    }
+    PathBuf::from_str(path).map_err(|_| refuse("the path is not readable"))
+}
+
+/// An address may hold a password: only what is before `://` is ever shown.
+fn scheme_of(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, _)) => format!("{scheme}://…"),
+        None => "…".to_owned(),
+    }
+}
+
+/// Makes an empty file that only its owner reads. SQLite gives the files beside it the same mode.
+fn make_private_file(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path).map(|_| ())
+}
