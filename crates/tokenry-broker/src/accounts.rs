@@ -36,9 +36,10 @@ impl Broker {
         email: &str,
         password: &SecretString,
     ) -> Result<UserId, BrokerError> {
-        let username = Username::parse(username).map_err(|e| BrokerError::field("username", e))?;
-        let email = Email::parse(email).map_err(|e| BrokerError::field("email", e))?;
-        check_password(password).map_err(|e| BrokerError::field("password", e))?;
+        let username =
+            Username::parse(username).map_err(|e| BrokerError::field("username", e.to_string()))?;
+        let email = Email::parse(email).map_err(|e| BrokerError::field("email", e.to_string()))?;
+        check_password(password).map_err(|e| BrokerError::field("password", e.to_string()))?;
         let hash = self.passwords.turn().await?.hash(password).await?;
         let new = NewUser { username: &username, email: &email, password_hash: &hash };
         match self.store.insert_user(&new, self.clock.now()).await {
@@ -60,8 +61,9 @@ impl Broker {
     /// # Errors
     /// [`BrokerError::Field`], [`BrokerError::Busy`].
     pub async fn set_password(&self, username: &str, password: &SecretString) -> Result<bool, BrokerError> {
-        let username = Username::parse(username).map_err(|e| BrokerError::field("username", e))?;
-        check_password(password).map_err(|e| BrokerError::field("password", e))?;
+        let username =
+            Username::parse(username).map_err(|e| BrokerError::field("username", e.to_string()))?;
+        check_password(password).map_err(|e| BrokerError::field("password", e.to_string()))?;
         let Some(login) = self.store.find_login(&username).await? else { return Ok(false) };
         let hash = self.passwords.turn().await?.hash(password).await?;
         Ok(self.store.update_password(login.user.id, &hash, self.clock.now()).await?)
@@ -102,15 +104,12 @@ impl Broker {
         let attempt = self.begin_attempt(name, id, address, device.as_ref(), self.clock.now()).await?;
         let hash = login.as_ref().map(|login| login.password_hash.clone());
         let right = turn.check(password, hash).await?;
-        match login.filter(|_| right) {
-            Some(login) => {
-                self.attempt_succeeded(&attempt, login.user.id, self.clock.now()).await?;
-                Ok(Some(login.user))
-            }
-            None => {
-                self.attempt_failed(&attempt, self.clock.now()).await?;
-                Ok(None)
-            }
+        if let Some(login) = login.filter(|_| right) {
+            self.attempt_succeeded(&attempt, login.user.id, self.clock.now()).await?;
+            Ok(Some(login.user))
+        } else {
+            self.attempt_failed(&attempt, self.clock.now()).await?;
+            Ok(None)
         }
     }
 
@@ -164,7 +163,7 @@ impl Broker {
         token: &str,
     ) -> Result<(), BrokerError> {
         let user = self.user(claims).await?;
-        check_password(new).map_err(|e| BrokerError::field("new_password", e))?;
+        check_password(new).map_err(|e| BrokerError::field("new_password", e.to_string()))?;
         if self.check_login(&user.username, current, address, Some(token)).await?.is_none() {
             return Err(BrokerError::field("current_password", "is not your password"));
         }

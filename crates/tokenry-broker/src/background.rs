@@ -11,7 +11,7 @@ use crate::throttle;
 /// How often the chores are looked at.
 const ROUND: Duration = Duration::from_secs(5);
 /// How long an ended flow is kept, so that a late browser is told that its link is old rather than unknown.
-const KEEP_FLOWS: Duration = Duration::from_secs(24 * 60 * 60);
+const KEEP_FLOWS: Duration = Duration::from_hours(24);
 const BATCH: i64 = 20;
 
 impl Broker {

@@ -20,7 +20,7 @@ use crate::grants::{self, Granted};
 use crate::sessions::{Claims, ENDED};
 
 /// How long a link is good, and how long a grant waits for its owner to sign in.
-pub(crate) const FLOW_TTL: Duration = Duration::from_secs(10 * 60);
+pub(crate) const FLOW_TTL: Duration = Duration::from_mins(10);
 /// How often a connect that lost a race against another for the same account looks again.
 const ACCOUNT_TRIES: u32 = 3;
 
@@ -284,7 +284,7 @@ impl Broker {
         match callback.error.as_deref() {
             Some("access_denied") => return Err(ConnectError::Declined { service: service() }),
             Some(error) => {
-                let error = error.chars().filter(|c| c.is_ascii_graphic()).take(64).collect();
+                let error = error.chars().filter(char::is_ascii_graphic).take(64).collect();
                 return Err(ConnectError::Provider { service: service(), error });
             }
             None => {}

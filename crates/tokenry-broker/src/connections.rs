@@ -248,7 +248,7 @@ impl Broker {
 }
 
 fn parse_name(name: &str) -> Result<ConnectionName, BrokerError> {
-    ConnectionName::parse(name).map_err(|e| BrokerError::field("name", e))
+    ConnectionName::parse(name).map_err(|e| BrokerError::field("name", e.to_string()))
 }
 
 fn check_token(token: &SecretString) -> Result<(), BrokerError> {

@@ -118,9 +118,14 @@ impl BrokerError {
         }
     }
 
+    /// Whether the database did not answer, in contrast to holding something that cannot be read.
+    pub fn is_database_away(&self) -> bool {
+        matches!(self.root(), Self::Store(StoreError::Unavailable(_)))
+    }
+
     /// A field that is not allowed to be what it is.
-    pub(crate) fn field(name: &'static str, problem: impl ToString) -> Self {
-        Self::Field { name, problem: problem.to_string() }
+    pub(crate) fn field(name: &'static str, problem: impl Into<String>) -> Self {
+        Self::Field { name, problem: problem.into() }
     }
 
     /// What a failed call to a provider means when no connection is to blame.

@@ -122,7 +122,7 @@ impl Granted {
     pub(crate) fn to_bytes(&self) -> Option<Zeroizing<Vec<u8>>> {
         let out = ParkedOut {
             access: self.access.expose_secret(),
-            refresh: self.refresh.as_ref().map(|token| token.expose_secret()),
+            refresh: self.refresh.as_ref().map(tokenry_model::ExposeSecret::expose_secret),
             account: self.account.as_ref().map(|a| (a.id.as_str(), a.label.as_deref())),
             scopes: &self.credential.scopes,
             expires_at: self.credential.expires_at.map(Timestamp::micros),

@@ -12,12 +12,12 @@ use crate::grants;
 /// How many are taken at once.
 const BATCH: i64 = 20;
 /// How long nobody else takes one that is being tried: longer than a call to a provider may take.
-const CLAIM: Duration = Duration::from_secs(120);
+const CLAIM: Duration = Duration::from_mins(2);
 /// The first pause after a failure; each further one is twice as long, up to the last.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
-const LAST_PAUSE: Duration = Duration::from_secs(60 * 60);
+const LAST_PAUSE: Duration = Duration::from_hours(1);
 /// A provider that has not taken a revocation for so long never will: the credential is wiped here all the same.
-const GIVE_UP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const GIVE_UP: Duration = Duration::from_hours(168);
 
 impl Broker {
     /// Runs the revocations that are due; with `connection`, only that connection's.

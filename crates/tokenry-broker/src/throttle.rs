@@ -23,13 +23,13 @@ use crate::boot::Broker;
 use crate::error::BrokerError;
 use crate::sessions::Claims;
 
-pub(crate) const WINDOW: Duration = Duration::from_secs(15 * 60);
+pub(crate) const WINDOW: Duration = Duration::from_mins(15);
 const PER_DEVICE: i64 = 10;
 const PER_NAME_AND_ADDRESS: i64 = 10;
 const PER_ADDRESS: i64 = 50;
 const PER_NAME: i64 = 100;
 /// A known address is written down again only after this long: a program that logs in every minute costs no writes.
-const REMEMBER_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+const REMEMBER_EVERY: Duration = Duration::from_hours(24);
 
 /// One try to log in.
 pub(crate) struct Attempt {

@@ -1,0 +1,87 @@
+//! Where a request comes from.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use ipnet::IpNet;
+
+use crate::router::App;
+
+/// The address of the client: of the connection, or, when a trusted proxy made it, what that proxy says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientAddress {
+    /// The client.
+    pub(crate) client: IpAddr,
+    /// Whether it spoke to us itself, from this machine.
+    pub(crate) local: bool,
+}
+
+impl FromRequestParts<App> for ClientAddress {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip().to_canonical());
+        let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
+        let direct = !forwarded.iter().any(|name| parts.headers.contains_key(*name));
+        Ok(Self {
+            client: client_of(peer, &parts.headers, &app.trusted_proxies),
+            local: direct && peer.is_loopback(),
+        })
+    }
+}
+
+/// Goes back from the peer through `X-Forwarded-For` for as long as those who wrote it are trusted.
+fn client_of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
+    if !is_trusted(&peer) {
+        return peer;
+    }
+    let lines: Vec<&str> =
+        headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
+    let mut client = peer;
+    for entry in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+        let Some(address) = parse(entry.trim()) else { break };
+        client = address;
+        if !is_trusted(&client) {
+            break;
+        }
+    }
+    client
+}
+
+/// An address with or without a port, as proxies write it.
+fn parse(text: &str) -> Option<IpAddr> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let parsed = bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()));
+    parsed.map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed() {
+        let of = |peer: &str, forwarded: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for line in forwarded {
+                headers.append("x-forwarded-for", line.parse().unwrap());
+            }
+            let trusted = ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+            client_of(peer.parse().unwrap(), &headers, &trusted).to_string()
+        };
+        assert_eq!(of("192.0.2.9", &["198.51.100.7"]), "192.0.2.9");
+        assert_eq!(of("10.0.0.1", &["198.51.100.7"]), "198.51.100.7");
+        assert_eq!(of("10.0.0.1", &["6.6.6.6, 198.51.100.7"]), "198.51.100.7");
+        assert_eq!(of("10.0.0.1", &["6.6.6.6", "198.51.100.7, 10.0.0.2"]), "198.51.100.7");
+        assert_eq!(of("::1", &["[2001:db8::1]:443"]), "2001:db8::1");
+        assert_eq!(of("10.0.0.1", &["nonsense"]), "10.0.0.1");
+        assert_eq!(of("10.0.0.1", &[]), "10.0.0.1");
+    }
+}
