@@ -1,1 +1,32 @@
 #![doc = include_str!("../README.md")]
+
+mod address;
+mod answer;
+mod catalogue;
+mod client_auth;
+mod data;
+mod discovery;
+mod engine;
+mod error;
+mod id_token;
+mod identity;
+mod issuer;
+mod pkce;
+mod policy;
+mod provider;
+mod revoke;
+mod sanitise;
+mod token_set;
+mod wire;
+
+pub use catalogue::{Catalogue, CatalogueError};
+pub use client_auth::ClientAuth;
+pub use data::{CountedFrom, Rotation, RotationMode};
+pub use engine::{Authorization, AuthorizeRequest, Exchange, OAuth};
+pub use error::{OAuthError, Refusal};
+pub use issuer::{InvalidIssuer, Issuer};
+pub use pkce::PkceVerifier;
+pub use policy::OutboundPolicy;
+pub use provider::{Provider, ProviderSettings, Readiness};
+pub use revoke::Grant;
+pub use token_set::{IdClaims, Lifetime, TokenSet};

@@ -1,0 +1,111 @@
+//! Asking an issuer where its endpoints are (RFC 8414, OpenID Connect Discovery 1.0).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::Method;
+use serde::Deserialize;
+use tokenry_model::Timestamp;
+use url::Url;
+
+use crate::sanitise::sanitise;
+use crate::wire::{Call, Wire};
+use crate::{Issuer, OAuthError};
+
+/// For how long an issuer is taken at its word.
+const KEPT_FOR: Duration = Duration::from_mins(10);
+
+/// What we read of an issuer's metadata (RFC 8414 §2). An endpoint that is no URL is as good as none.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Metadata {
+    issuer: String,
+    #[serde(default, deserialize_with = "url_or_none")]
+    pub(crate) authorization_endpoint: Option<Url>,
+    #[serde(default, deserialize_with = "url_or_none")]
+    pub(crate) token_endpoint: Option<Url>,
+    #[serde(default, deserialize_with = "url_or_none")]
+    pub(crate) revocation_endpoint: Option<Url>,
+    #[serde(default, deserialize_with = "url_or_none")]
+    pub(crate) userinfo_endpoint: Option<Url>,
+    pub(crate) token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    authorization_response_iss_parameter_supported: Option<bool>,
+}
+
+impl Metadata {
+    /// Whether every authorization response names its issuer (RFC 9207 §3).
+    pub(crate) fn names_issuer_in_response(&self) -> bool {
+        self.authorization_response_iss_parameter_supported == Some(true)
+    }
+}
+
+fn url_or_none<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Url>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.and_then(|text| Url::parse(&text).ok()))
+}
+
+/// The metadata of the issuers that were asked lately.
+#[derive(Debug, Default)]
+pub(crate) struct Discovery(Mutex<HashMap<String, (Timestamp, Arc<Metadata>)>>);
+
+impl Discovery {
+    /// The issuer's metadata, at most ten minutes old. A failure is not remembered: the issuer is asked
+    /// again next time.
+    pub(crate) async fn find(&self, wire: &Wire, issuer: &Issuer) -> Result<Arc<Metadata>, OAuthError> {
+        let now = wire.now();
+        if let Some((since, metadata)) =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).get(issuer.as_str())
+            && now.since(*since) < KEPT_FOR
+        {
+            return Ok(Arc::clone(metadata));
+        }
+        let metadata = Arc::new(ask(wire, issuer).await?);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(issuer.as_str().to_owned(), (now, Arc::clone(&metadata)));
+        Ok(metadata)
+    }
+}
+
+async fn ask(wire: &Wire, issuer: &Issuer) -> Result<Metadata, OAuthError> {
+    let places = issuer.well_known().map_err(|e| OAuthError::nonsense(e.to_string()))?;
+    for place in &places {
+        match fetch(wire, place).await {
+            Ok(metadata) => return accept(wire, issuer, metadata),
+            // Nothing to be had there: a single-page app may even answer every path with itself.
+            Err(OAuthError::Nonsense { .. }) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    Err(OAuthError::nonsense(format!("no description of the issuer at {} or {}", places[0], places[1])))
+}
+
+async fn fetch(wire: &Wire, place: &Url) -> Result<Metadata, OAuthError> {
+    let answer = wire
+        .send(Call { method: Method::GET, url: place, authorization: None, fields: None, secrets: &[] })
+        .await?;
+    if !answer.status.is_success() {
+        return Err(OAuthError::nonsense(format!("status {}", answer.status.as_u16())));
+    }
+    serde_json::from_slice(&answer.body).map_err(|e| OAuthError::nonsense(e.to_string()))
+}
+
+fn accept(wire: &Wire, issuer: &Issuer, metadata: Metadata) -> Result<Metadata, OAuthError> {
+    // As text, to the last slash (RFC 8414 §3.3).
+    if metadata.issuer != issuer.as_str() {
+        return Err(OAuthError::WrongIssuer {
+            expected: issuer.to_string(),
+            got: Some(sanitise(&metadata.issuer, &[])),
+        });
+    }
+    for endpoint in [
+        &metadata.authorization_endpoint,
+        &metadata.token_endpoint,
+        &metadata.revocation_endpoint,
+        &metadata.userinfo_endpoint,
+    ]
+    .into_iter()
+    .flatten()
+    {
+        wire.check(endpoint)?;
+    }
+    Ok(metadata)
+}

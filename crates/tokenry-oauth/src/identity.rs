@@ -1,0 +1,83 @@
+//! Whose account a grant opens.
+
+use http::{HeaderValue, Method};
+use secrecy::ExposeSecret;
+use tokenry_model::Account;
+
+use crate::answer::{self, Members, at, text};
+use crate::engine::OAuth;
+use crate::wire::Call;
+use crate::{OAuthError, Provider, TokenSet};
+
+/// A longer account id is no account id.
+const MAX_ID_BYTES: usize = 255;
+
+impl OAuth {
+    /// Asks whose account the tokens open. `None` where the provider has no way to tell.
+    ///
+    /// With OpenID Connect it is the subject of the checked id token, and the userinfo answer must be about
+    /// the same one (OpenID Connect Core 1.0 §5.3.2). When userinfo is away, the id token alone is enough.
+    ///
+    /// # Errors
+    /// [`OAuthError::WrongIdToken`] when the two disagree, and whatever a call can end in.
+    pub async fn identify(
+        &self,
+        provider: &Provider,
+        tokens: &TokenSet,
+    ) -> Result<Option<Account>, OAuthError> {
+        let known = tokens.id_claims.as_ref();
+        let from_id_token = || known.map(|c| Account { id: c.subject.clone(), label: c.label.clone() });
+        let Some(url) = self.endpoints(provider).await?.userinfo else { return Ok(from_id_token()) };
+
+        let token = tokens.access_token.expose_secret();
+        let mut authorization = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| OAuthError::nonsense("the access token does not fit into a header"))?;
+        authorization.set_sensitive(true);
+        let secrets = [token];
+        let call = Call {
+            method: Method::GET,
+            url: &url,
+            authorization: Some(authorization),
+            fields: None,
+            secrets: &secrets,
+        };
+        let answer = match self.wire().send(call).await {
+            Ok(answer) => answer,
+            Err(OAuthError::Unavailable { .. } | OAuthError::RateLimited { .. }) if known.is_some() => {
+                return Ok(from_id_token());
+            }
+            Err(other) => return Err(other),
+        };
+        let members = answer::read_api(&answer, &provider.data.errors, &secrets)?;
+
+        if let Some(claims) = known {
+            if members.get("sub").and_then(text).as_ref() != Some(&claims.subject) {
+                return Err(OAuthError::WrongIdToken {
+                    what: "userinfo is about another account".to_owned(),
+                });
+            }
+            if !provider.has_own_account_id() {
+                let label =
+                    label(&members, &provider.data.identity.account_label).or_else(|| claims.label.clone());
+                return Ok(Some(Account { id: claims.subject.clone(), label }));
+            }
+        }
+        let paths = &provider.data.identity.account_id;
+        let id = paths
+            .iter()
+            .find_map(|path| at(&members, path).and_then(text))
+            .filter(|id| id.len() <= MAX_ID_BYTES && !id.chars().any(char::is_control))
+            .ok_or_else(|| {
+                OAuthError::nonsense(format!("the account has no usable id at {}", paths.join(" or ")))
+            })?;
+        Ok(Some(Account { id, label: label(&members, &provider.data.identity.account_label) }))
+    }
+}
+
+/// The first of the paths at which there is a word for the account.
+pub(crate) fn label(members: &Members, paths: &[String]) -> Option<String> {
+    paths
+        .iter()
+        .find_map(|path| at(members, path).and_then(text))
+        .map(|word| word.chars().filter(|c| !c.is_control()).take(200).collect())
+}

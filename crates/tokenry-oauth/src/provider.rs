@@ -1,0 +1,287 @@
+//! A provider as it stands: its data, with what the operator configured laid over them.
+
+use std::fmt;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokenry_model::{ProviderId, Scopes};
+use url::Url;
+
+use crate::data::{PkceMode, ProviderData, RevokeAuth};
+use crate::{ClientAuth, Issuer, Lifetime, OAuthError, Rotation, TokenSet};
+
+/// What an operator configures: credentials for a built-in provider, or a provider of their own.
+///
+/// A provider of one's own needs an `issuer`, or `authorize_url` and `token_url`.
+#[derive(Clone, Default)]
+pub struct ProviderSettings {
+    /// The client id that the provider gave out at registration.
+    pub client_id: Option<String>,
+    /// The client secret.
+    pub client_secret: Option<SecretString>,
+    /// The scopes to ask for, in place of the built-in ones.
+    pub scopes: Option<Scopes>,
+    /// What people call the provider.
+    pub name: Option<String>,
+    /// Where its endpoints are found by discovery. For a built-in provider this puts the built-in endpoints
+    /// out of use.
+    pub issuer: Option<Issuer>,
+    /// Wins over discovery and over the built-in one, as do the next three.
+    pub authorize_url: Option<Url>,
+    /// The token endpoint.
+    pub token_url: Option<Url>,
+    /// The revocation endpoint. May hold `{client_id}`, percent-encoded by the URL type or not.
+    pub revoke_url: Option<Url>,
+    /// Where the account is described.
+    pub userinfo_url: Option<Url>,
+    /// How the client authenticates.
+    pub token_auth: Option<ClientAuth>,
+    /// What stands between scopes in the authorize URL; a space by default.
+    pub scope_separator: Option<String>,
+    /// Whether PKCE is used. `Some(true)` without a client secret makes a public client.
+    pub pkce: Option<bool>,
+    /// The userinfo member with the stable account id; by default `sub`, else `id`.
+    pub account_id: Option<String>,
+    /// The userinfo member with the word a person knows; by default `preferred_username`, `email`, `name`.
+    pub account_label: Option<String>,
+}
+
+/// Whether a secret is there, not what it is.
+impl fmt::Debug for ProviderSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderSettings")
+            .field("client_id", &self.client_id)
+            .field("client_secret", &self.client_secret.as_ref().map(|_| "[redacted]"))
+            .field("issuer", &self.issuer.as_ref().map(Issuer::as_str))
+            .field("token_url", &self.token_url.as_ref().map(Url::as_str))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a provider can be connected here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// It can.
+    Ready,
+    /// The operator has to register Tokenry at the provider first.
+    Missing {
+        /// The settings that are missing, by their names in the configuration.
+        what: Vec<&'static str>,
+        /// Where the provider says how to register.
+        docs_url: Option<Url>,
+    },
+}
+
+/// A provider: data and settings in one.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// Its id.
+    pub id: ProviderId,
+    /// What people call it.
+    pub name: String,
+    /// Other words for it, such as `git` for `github`.
+    pub aliases: Vec<String>,
+    pub(crate) data: ProviderData,
+    pub(crate) client_id: Option<String>,
+    pub(crate) client_secret: Option<SecretString>,
+    /// Endpoints come from the issuer's metadata where the data name none.
+    pub(crate) discovers: bool,
+    custom: bool,
+    own_account_id: Option<String>,
+}
+
+impl Provider {
+    /// Lays the settings over the data. `custom`: there is no data file of it.
+    pub(crate) fn new(mut data: ProviderData, settings: ProviderSettings, custom: bool) -> Self {
+        let discovers = settings.issuer.is_some();
+        if discovers {
+            // The built-in endpoints belong to another issuer.
+            let standard = ProviderData::standard(data.id.clone());
+            data.authorize.url = None;
+            data.token.url = None;
+            data.token.auth = None;
+            data.refresh.url = None;
+            data.revoke = standard.revoke;
+            data.identity.url = None;
+            data.issuer = settings.issuer;
+            if custom {
+                data.scope.default = ["openid"].into_iter().collect();
+            }
+        }
+        if settings.token_url.is_some() {
+            data.refresh.url = None;
+        }
+        if !discovers && (settings.token_url.is_some() || settings.authorize_url.is_some()) {
+            // Nobody says who stands behind the new endpoints.
+            data.issuer = None;
+        }
+        replace(&mut data.authorize.url, settings.authorize_url);
+        replace(&mut data.token.url, settings.token_url);
+        replace(&mut data.revoke.url, settings.revoke_url.map(|url| unescape_template(url.as_str())));
+        replace(&mut data.identity.url, settings.userinfo_url);
+        if settings.token_auth.is_none() && settings.client_secret.is_none() && settings.pkce == Some(true) {
+            data.token.auth = Some(ClientAuth::None);
+        }
+        replace(&mut data.token.auth, settings.token_auth);
+        if let Some(scopes) = settings.scopes {
+            data.scope.default = scopes;
+        }
+        if let Some(separator) = settings.scope_separator {
+            data.scope.separator = separator;
+        }
+        if let Some(name) = settings.name {
+            data.name = name;
+        }
+        if let Some(path) = &settings.account_id {
+            data.identity.account_id = vec![path.clone()];
+        }
+        if let Some(on) = settings.pkce {
+            data.pkce.mode = if on { PkceMode::On } else { PkceMode::Off };
+        }
+        if let Some(path) = settings.account_label {
+            data.identity.account_label = vec![path];
+        }
+        Self {
+            id: data.id.clone(),
+            name: data.name.clone(),
+            aliases: data.aliases.clone(),
+            client_id: settings.client_id.filter(|id| !id.is_empty()),
+            client_secret: settings.client_secret.filter(|secret| !secret.expose_secret().is_empty()),
+            discovers,
+            custom,
+            own_account_id: settings.account_id,
+            data,
+        }
+    }
+
+    /// The client id, once the operator has configured one.
+    pub fn client_id(&self) -> Option<&str> {
+        self.client_id.as_deref()
+    }
+
+    /// Whether the operator defined it, in contrast to a built-in one (with or without changes).
+    pub const fn is_custom(&self) -> bool {
+        self.custom
+    }
+
+    /// The redirect URI to register at the provider: `<public URL>/callback` for built-in providers,
+    /// `<public URL>/callback/<id>` for the operator's own, so that one cannot pass for another (RFC 9700
+    /// §4.4.2).
+    ///
+    /// Where the provider refuses `localhost`, the same place is called `127.0.0.1` (RFC 8252 §7.3).
+    pub fn redirect_uri(&self, public_url: &Url) -> Url {
+        let mut url = public_url.clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        let mut path = format!("{}/callback", public_url.path().trim_end_matches('/'));
+        if self.custom {
+            path.push('/');
+            path.push_str(self.id.as_str());
+        }
+        url.set_path(&path);
+        if self.data.redirect.refuses_localhost && url.host_str() == Some("localhost") {
+            // Cannot fail: the URL has a host already.
+            let _ = url.set_host(Some("127.0.0.1"));
+        }
+        url
+    }
+
+    /// Whether the operator has configured enough to connect it.
+    pub fn readiness(&self) -> Readiness {
+        let mut what = Vec::new();
+        if self.client_id.is_none() {
+            what.push("client_id");
+        }
+        if self.client_secret.is_none() && self.data.token.auth != Some(ClientAuth::None) {
+            what.push("client_secret");
+        }
+        if what.is_empty() {
+            Readiness::Ready
+        } else {
+            Readiness::Missing { what, docs_url: self.data.docs_url.clone() }
+        }
+    }
+
+    /// Whether the provider has a way to revoke that can be used here. With discovery, whether it may have
+    /// one.
+    pub fn revokes(&self) -> bool {
+        let can_authenticate = match self.data.revoke.auth {
+            RevokeAuth::Basic | RevokeAuth::Body => self.client_secret.is_some(),
+            RevokeAuth::AsToken | RevokeAuth::None | RevokeAuth::Omit => true,
+        };
+        can_authenticate && (self.data.revoke.url.is_some() || self.discovers)
+    }
+
+    /// Whether revoking one grant ends the others that the same account has given to this client. Then only
+    /// the last connection of an account may be revoked.
+    pub const fn revocation_is_shared(&self) -> bool {
+        self.data.revoke.shared
+    }
+
+    /// The scopes that are asked for when nobody says otherwise.
+    pub const fn default_scopes(&self) -> &Scopes {
+        &self.data.scope.default
+    }
+
+    /// Where the provider says how to register.
+    pub const fn docs_url(&self) -> Option<&Url> {
+        self.data.docs_url.as_ref()
+    }
+
+    /// The issuer, where one is known.
+    pub const fn issuer(&self) -> Option<&Issuer> {
+        self.data.issuer.as_ref()
+    }
+
+    /// How long refresh tokens live and how they are replaced.
+    pub const fn rotation(&self) -> &Rotation {
+        &self.data.rotation
+    }
+
+    /// The root of the provider's API.
+    pub const fn api_base_url(&self) -> Option<&Url> {
+        self.data.api.base_url.as_ref()
+    }
+
+    /// The hosts that may see the access token. `*.example.org` stands for every host below `example.org`.
+    pub fn api_hosts(&self) -> &[String] {
+        &self.data.api.hosts
+    }
+
+    /// How long the access token lives and how much earlier it is due. `None`: it does not expire, or
+    /// nobody says.
+    pub fn lifetime(&self, tokens: &TokenSet) -> Option<Lifetime> {
+        let expiry = &self.data.expiry;
+        let expires_in = tokens.expires_in.or_else(|| expiry.default_s.map(Duration::from_secs))?;
+        Some(Lifetime::new(expires_in, expiry.leeway_s))
+    }
+
+    /// Whether the account id is to be read at a place the operator named, in place of `sub`.
+    pub(crate) const fn has_own_account_id(&self) -> bool {
+        self.own_account_id.is_some()
+    }
+
+    pub(crate) fn uses_pkce(&self) -> bool {
+        self.data.pkce.mode == PkceMode::On
+    }
+
+    /// The client id, or an error that says what is missing.
+    pub(crate) fn require_client_id(&self) -> Result<&str, OAuthError> {
+        self.client_id.as_deref().ok_or_else(|| self.missing("client_id"))
+    }
+
+    pub(crate) fn missing(&self, what: &'static str) -> OAuthError {
+        OAuthError::NotConfigured { provider: self.id.to_string(), what: vec![what] }
+    }
+}
+
+fn replace<T>(place: &mut Option<T>, new: Option<T>) {
+    if new.is_some() {
+        *place = new;
+    }
+}
+
+/// A URL type writes the braces of `{client_id}` as `%7B` and `%7D`.
+fn unescape_template(url: &str) -> String {
+    url.replace("%7Bclient_id%7D", "{client_id}")
+}

@@ -1,0 +1,110 @@
+//! Giving tokens back (RFC 7009, and the ways of those who have another).
+
+use http::Method;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::answer;
+use crate::client_auth::basic;
+use crate::data::{RevokeAuth, RevokeMethod, RevokeTokens};
+use crate::engine::{Endpoints, OAuth};
+use crate::wire::Call;
+use crate::{ClientAuth, OAuthError, Provider};
+
+/// What is given back.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// The access token.
+    pub access: SecretString,
+    /// The refresh token.
+    pub refresh: Option<SecretString>,
+}
+
+/// Codes by which servers say that a token is dead already, though RFC 7009 §2.2 wants a plain 200.
+const DEAD_ALREADY: [&str; 4] = ["invalid_token", "invalid_request", "invalid_grant", "token_not_found"];
+
+impl OAuth {
+    /// Revokes a grant: the refresh token first, then the access token, as far as the provider wants both
+    /// (RFC 7009 §2.1).
+    ///
+    /// Done when the provider says so, when it does not know the token, and when it has no way to revoke.
+    /// May be repeated.
+    ///
+    /// # Errors
+    /// [`OAuthError::Unavailable`] and [`OAuthError::RateLimited`] call for another try later.
+    pub async fn revoke(&self, provider: &Provider, grant: &Grant) -> Result<(), OAuthError> {
+        if !provider.revokes() {
+            return Ok(());
+        }
+        let ends = self.endpoints(provider).await?;
+        let Some(template) = &ends.revoke else { return Ok(()) };
+        let url = fill(template, provider.require_client_id()?)?;
+        let access = (&grant.access, "access_token");
+        let refresh = grant.refresh.as_ref().map(|token| (token, "refresh_token"));
+        let tokens = match (provider.data.revoke.tokens, refresh) {
+            (RevokeTokens::Both, Some(refresh)) => vec![refresh, access],
+            (RevokeTokens::One, Some(refresh)) => vec![refresh],
+            (_, None) | (RevokeTokens::Access, Some(_)) => vec![access],
+        };
+        let mut is_first = true;
+        for (token, hint) in tokens {
+            match self.revoke_one(provider, &ends, &url, token, hint).await {
+                // Access tokens are not revoked here (RFC 7009 §2.2.1), and the refresh token is gone.
+                Err(OAuthError::Refused { code, .. }) if !is_first && code == "unsupported_token_type" => {}
+                other => other?,
+            }
+            is_first = false;
+        }
+        Ok(())
+    }
+
+    async fn revoke_one(
+        &self,
+        provider: &Provider,
+        ends: &Endpoints,
+        url: &Url,
+        token: &SecretString,
+        hint: &str,
+    ) -> Result<(), OAuthError> {
+        let data = &provider.data.revoke;
+        let mut fields = vec![(data.token_param.clone(), token.expose_secret().to_owned())];
+        if data.token_param == "token" {
+            fields.push(("token_type_hint".to_owned(), hint.to_owned()));
+        }
+        let auth = match data.auth {
+            RevokeAuth::AsToken => Some(ends.auth),
+            RevokeAuth::Basic => Some(ClientAuth::Basic),
+            RevokeAuth::Body => Some(ClientAuth::Body),
+            RevokeAuth::None => Some(ClientAuth::None),
+            RevokeAuth::Omit => None,
+        };
+        let client_id = provider.require_client_id()?;
+        let secret = provider.client_secret.as_ref();
+        let authorization = match auth {
+            Some(auth) => auth.apply(provider.id.as_str(), client_id, secret, &mut fields)?,
+            None => None,
+        };
+        let basic = secret.map(|secret| basic(client_id, secret)).unwrap_or_default();
+        let secrets = [token.expose_secret(), secret.map_or("", |s| s.expose_secret()), &basic];
+        let method = match data.method {
+            RevokeMethod::Post => Method::POST,
+            RevokeMethod::Delete => Method::DELETE,
+        };
+        let fields = Some((data.encoding, fields));
+        let answer = self.wire().send(Call { method, url, authorization, fields, secrets: &secrets }).await?;
+        if answer.status.is_success() || data.gone.contains(&answer.status.as_u16()) {
+            return Ok(());
+        }
+        match answer::read_api(&answer, &provider.data.errors, &secrets) {
+            Err(OAuthError::Refused { code, .. }) if DEAD_ALREADY.contains(&code.as_str()) => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Ok(()),
+        }
+    }
+}
+
+fn fill(template: &str, client_id: &str) -> Result<Url, OAuthError> {
+    let encoded = percent_encoding::utf8_percent_encode(client_id, percent_encoding::NON_ALPHANUMERIC);
+    Url::parse(&template.replace("{client_id}", &encoded.to_string()))
+        .map_err(|_| OAuthError::nonsense("the revocation URL cannot be read"))
+}

@@ -1,0 +1,168 @@
+//! The data files, and what the operator's configuration makes of them.
+
+use std::collections::BTreeMap;
+
+use tokenry_model::{ProviderId, SecretString};
+use tokenry_oauth::{
+    Catalogue, CatalogueError, ClientAuth, Issuer, Provider, ProviderSettings, Readiness, RotationMode,
+};
+use url::Url;
+
+use crate::fake::{client, provider, scopes};
+
+fn load(configured: &[(&str, ProviderSettings)]) -> Result<Catalogue, CatalogueError> {
+    let configured = configured.iter().map(|(id, s)| (ProviderId::parse(id).unwrap(), s.clone()));
+    Catalogue::load(&configured.collect::<BTreeMap<_, _>>())
+}
+
+fn own() -> ProviderSettings {
+    ProviderSettings {
+        authorize_url: Some(Url::parse("https://id.example/a").unwrap()),
+        token_url: Some(Url::parse("https://id.example/t").unwrap()),
+        ..client()
+    }
+}
+
+#[test]
+fn the_four_of_the_contract_are_there_under_id_and_alias_in_any_case() {
+    let catalogue = load(&[]).unwrap();
+    for (word, id) in [
+        ("spotify", "spotify"),
+        ("Google", "google"),
+        ("git", "github"),
+        ("GITHUB", "github"),
+        ("discord", "discord"),
+    ] {
+        assert_eq!(catalogue.find(word).unwrap().id.as_str(), id);
+    }
+    assert!(catalogue.find("").is_none() && catalogue.find("gi").is_none());
+    let ids: Vec<_> = catalogue.iter().map(|p| p.id.as_str()).collect();
+    assert!(ids.is_sorted() && ids.len() >= 4, "{ids:?}");
+}
+
+#[test]
+fn a_slip_of_the_keyboard_is_understood_and_noise_is_not() {
+    let catalogue = load(&[]).unwrap();
+    assert_eq!(catalogue.close_matches("spotfy")[0], "spotify");
+    assert_eq!(catalogue.close_matches("Git Hub")[0], "github");
+    assert_eq!(catalogue.close_matches("gti")[0], "github");
+    assert!(catalogue.close_matches("zzzzzz").is_empty());
+    assert!(catalogue.close_matches(&"x".repeat(1_000_000)).is_empty());
+    assert!(catalogue.close_matches("").is_empty());
+}
+
+#[test]
+fn without_credentials_a_provider_says_what_is_missing_and_where_to_get_it() {
+    let catalogue = load(&[]).unwrap();
+    for provider in catalogue.iter() {
+        let Readiness::Missing { what, docs_url } = provider.readiness() else {
+            panic!("{} is ready", provider.id)
+        };
+        assert_eq!(what, ["client_id", "client_secret"]);
+        assert!(docs_url.is_some_and(|url| url.scheme() == "https"));
+    }
+    assert_eq!(provider("git", client()).readiness(), Readiness::Ready);
+}
+
+#[test]
+fn a_public_client_needs_no_secret() {
+    let id_only = ProviderSettings { client_id: Some("id".into()), ..ProviderSettings::default() };
+    let missing = |settings: ProviderSettings| match provider("spotify", settings).readiness() {
+        Readiness::Ready => vec![],
+        Readiness::Missing { what, .. } => what,
+    };
+    assert_eq!(missing(id_only.clone()), ["client_secret"]);
+    assert_eq!(
+        missing(ProviderSettings { client_secret: Some("".into()), ..id_only.clone() }),
+        ["client_secret"]
+    );
+    assert!(missing(ProviderSettings { token_auth: Some(ClientAuth::None), ..id_only.clone() }).is_empty());
+    assert!(missing(ProviderSettings { pkce: Some(true), ..id_only }).is_empty());
+}
+
+#[test]
+fn the_redirect_uri_keeps_the_path_and_tells_own_providers_apart() {
+    let redirect =
+        |provider: &Provider, public: &str| provider.redirect_uri(&Url::parse(public).unwrap()).to_string();
+    let (google, spotify, own) =
+        (provider("google", client()), provider("spotify", client()), provider("own", own()));
+    for (provider, public, expected) in [
+        (&google, "http://localhost:8080", "http://localhost:8080/callback"),
+        (&google, "https://x.example/tokenry", "https://x.example/tokenry/callback"),
+        (&google, "https://x.example/tokenry/", "https://x.example/tokenry/callback"),
+        (&google, "https://x.example/?a=b#c", "https://x.example/callback"),
+        (&own, "https://x.example/tokenry", "https://x.example/tokenry/callback/own"),
+        (&spotify, "http://localhost:8080", "http://127.0.0.1:8080/callback"),
+        (&spotify, "http://localhost.example:8080", "http://localhost.example:8080/callback"),
+        (&spotify, "https://x.example", "https://x.example/callback"),
+    ] {
+        assert_eq!(redirect(provider, public), expected);
+    }
+    assert!(own.is_custom() && !google.is_custom());
+}
+
+#[test]
+fn configuration_changes_only_what_it_names() {
+    let settings = ProviderSettings {
+        scopes: Some(scopes("gist")),
+        token_url: Some(Url::parse("https://git.example/token").unwrap()),
+        ..client()
+    };
+    let catalogue = load(&[("git", settings)]).unwrap();
+    let github = catalogue.find("github").unwrap();
+    assert_eq!((github.id.as_str(), github.name.as_str(), github.is_custom()), ("github", "GitHub", false));
+    assert_eq!(github.default_scopes(), &scopes("gist"));
+    assert_eq!(github.client_id(), Some("client:id"));
+    assert!(github.revokes());
+    assert!(catalogue.find("git").is_some());
+    assert_eq!(catalogue.iter().filter(|p| p.id.as_str().starts_with("git")).count(), 1);
+}
+
+#[test]
+fn a_new_endpoint_leaves_the_built_in_issuer_behind() {
+    let google = |settings| provider("google", settings).issuer().map(ToString::to_string);
+    assert_eq!(google(client()).as_deref(), Some("https://accounts.google.com"));
+    assert_eq!(google(own()), None);
+    let issuer = Some(Issuer::parse("https://id.example").unwrap());
+    assert_eq!(google(ProviderSettings { issuer, ..own() }).as_deref(), Some("https://id.example"));
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_by_name() {
+    let error = |configured: &[(&str, ProviderSettings)]| load(configured).unwrap_err().to_string();
+    assert!(error(&[("own", client())]).contains("own is no built-in provider"));
+    assert!(
+        error(&[("own", ProviderSettings { token_url: None, ..own() })]).contains("(missing: token_url)")
+    );
+    assert!(
+        error(&[("git", client()), ("github", client())]).contains("git and github are the same provider")
+    );
+    for url in ["ftp://id.example/", "https://u:p@id.example/", "https://id.example/#a", "data:text/plain,a"]
+    {
+        let settings = ProviderSettings { token_url: Some(Url::parse(url).unwrap()), ..own() };
+        assert!(error(&[("own", settings)]).starts_with("own: token_url must be"), "{url}");
+    }
+    let by_issuer =
+        ProviderSettings { issuer: Some(Issuer::parse("https://id.example").unwrap()), ..client() };
+    assert!(load(&[("own", by_issuer)]).is_ok());
+}
+
+#[test]
+fn the_facts_that_decide_what_happens_later_are_as_the_providers_say() {
+    let catalogue = load(&[("git", client())]).unwrap();
+    let find = |word| catalogue.find(word).unwrap();
+    let facts = |word| (find(word).revokes(), find(word).revocation_is_shared(), find(word).rotation().mode);
+    assert_eq!(facts("spotify"), (false, false, RotationMode::Optional));
+    assert_eq!(facts("google"), (true, true, RotationMode::Keep));
+    assert_eq!(facts("git"), (true, false, RotationMode::Always));
+    assert_eq!(facts("discord"), (true, true, RotationMode::Always));
+    assert_eq!(find("spotify").rotation().absolute_ttl_s, Some(180 * 86400));
+    assert_eq!(find("discord").default_scopes(), &scopes("identify email"));
+}
+
+#[test]
+fn settings_and_providers_do_not_print_their_secret() {
+    let settings = ProviderSettings { client_secret: Some(SecretString::from("s3ntinel")), ..own() };
+    let shown = format!("{settings:?} {:?}", provider("own", settings.clone()));
+    assert!(!shown.contains("s3ntinel"), "{shown}");
+}
