@@ -119,7 +119,9 @@ impl Provider {
         replace(&mut data.token.url, settings.token_url);
         replace(&mut data.revoke.url, settings.revoke_url.map(|url| unescape_template(url.as_str())));
         replace(&mut data.identity.url, settings.userinfo_url);
-        if settings.token_auth.is_none() && settings.client_secret.is_none() && settings.pkce == Some(true) {
+        let has_secret = settings.client_secret.as_ref().is_some_and(|secret| !secret.expose_secret().is_empty());
+        if settings.client_id.is_some() && !has_secret && settings.pkce != Some(false) {
+            // An id alone is a public client: PKCE stands in for the secret (RFC 7636). Said otherwise below, it is not.
             data.token.auth = Some(ClientAuth::None);
         }
         replace(&mut data.token.auth, settings.token_auth);
@@ -186,7 +188,13 @@ impl Provider {
         url
     }
 
-    /// Whether the operator has configured enough to connect it.
+    /// Whether it is set up with an id alone, as a public client.
+    pub fn is_public_client(&self) -> bool {
+        self.client_id.is_some() && self.client_secret.is_none()
+    }
+
+    /// Whether the operator has configured enough to connect it. An id alone is enough where PKCE can stand in for the
+    /// secret; whether the provider takes that, only the provider knows.
     pub fn readiness(&self) -> Readiness {
         let mut what = Vec::new();
         if self.client_id.is_none() {

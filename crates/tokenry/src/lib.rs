@@ -1,1 +1,8 @@
 #![doc = include_str!("../README.md")]
+
+pub mod config;
+pub mod demo;
+pub mod logging;
+pub mod master_key;
+pub mod server;
+pub mod start_up;

@@ -1,2 +1,20 @@
 //! The command line.
-fn main() {}
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match cli::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The chain reads as one sentence: what could not be done, and why.
+            eprintln!("tokenry: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,33 @@
+# Everything there is to do here. `make` alone lists it.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test fmt lint deny check
+
+needs := crates/tokenry-testkit/scripts/install-needs.sh
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## build it and walk the whole trip against a provider of its own
+	@command -v cc >/dev/null || $(needs)
+	cargo run --release --locked --package tokenry -- demo
+
+test: ## run all tests, installing what they need
+	@$(needs)
+	cargo test --workspace --locked
+
+fmt: ## format the code
+	cargo fmt --all
+
+lint: ## check the format, and let clippy look at everything
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+deny: ## check bans, licences and sources, where cargo-deny is installed
+	@if command -v cargo-deny >/dev/null; then \
+		cargo deny --locked check bans licenses sources; \
+	else \
+		echo "skipped: cargo-deny is not installed, so bans, licences and sources were not checked"; \
+	fi
+
+check: lint test deny ## what CI runs

@@ -1,0 +1,302 @@
+//! What the command line offers, and what each command does.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Parser, Subcommand};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokenry::config::{self, Config, Overrides};
+use tokenry::server::{self, Server};
+use tokenry::{demo, logging, start_up};
+use tokenry_broker::Broker;
+use tokenry_model::SystemClock;
+use tokenry_sandbox::{Sandbox, SandboxOptions};
+use tokenry_vault::{MasterKey, SystemRandom};
+use url::Url;
+
+/// Keeps people's connections to other services, and hands out tokens that are valid now.
+#[derive(Parser)]
+#[command(version, about, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    overrides: Flags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Settings that a flag may override. All others are set by file or environment: `tokenry config example` lists them.
+#[derive(Args)]
+struct Flags {
+    /// The configuration file [default: tokenry.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The address to listen on
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The address that people reach the server at
+    #[arg(long, global = true, value_name = "URL")]
+    public_url: Option<String>,
+    /// Where the data lies
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    data_dir: Option<String>,
+    /// The database
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// human or json
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    Serve,
+    /// Watch the whole trip, from signing up to a revoked token, on a store that is thrown away
+    Demo {
+        /// End after the trip
+        #[arg(long)]
+        once: bool,
+        /// The port to listen on [default: 8080, or any other if that is taken]
+        #[arg(long)]
+        port: Option<u16>,
+    },
+    /// Run a small OAuth provider to try things on
+    Sandbox(SandboxFlags),
+    /// Look at the configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Make keys
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Look after users
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+}
+
+#[derive(Args)]
+struct SandboxFlags {
+    /// The port to listen on, on this machine only
+    #[arg(long, default_value_t = 8090)]
+    port: u16,
+    /// How long an access token lives, in seconds
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    access_ttl: u64,
+    /// How long a refresh token lives, in seconds [default: for ever]
+    #[arg(long, value_name = "SECONDS")]
+    refresh_ttl: Option<u64>,
+    /// Keep refresh tokens instead of replacing them at each use
+    #[arg(long)]
+    no_rotate: bool,
+    /// The client id to accept
+    #[arg(long, default_value = "tokenry")]
+    client_id: String,
+    /// The client secret to accept
+    #[arg(long, default_value = "sandbox-secret")]
+    client_secret: String,
+    /// A redirect URI to accept; may be given more than once
+    #[arg(long, value_name = "URL", default_values_t = ["http://localhost:8080/callback/sandbox".to_owned(), "http://127.0.0.1:8080/callback/sandbox".to_owned()])]
+    redirect_uri: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Check the configuration and print what it comes to
+    Check,
+    /// Print a configuration file with every setting explained
+    Example,
+}
+
+#[derive(Subcommand)]
+enum KeyCommand {
+    /// Print a new master key
+    Generate,
+}
+
+#[derive(Subcommand)]
+enum UserCommand {
+    /// Add a user; the password is asked for, or read from standard input
+    Add {
+        /// The username
+        username: String,
+        /// The e-mail address
+        #[arg(long)]
+        email: String,
+    },
+    /// List all users
+    List,
+    /// Set a user's password and end their sessions; the password is asked for, or read from standard input
+    Password {
+        /// The username
+        username: String,
+    },
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Key { command: KeyCommand::Generate } => {
+            let key = MasterKey::generate(&SystemRandom)?;
+            println!("{}", key.to_base64().expose_secret());
+            return Ok(());
+        }
+        Command::Config { command: ConfigCommand::Example } => {
+            print!("{}", config::example());
+            return Ok(());
+        }
+        _ => {}
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run_async(cli))
+}
+
+async fn run_async(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Demo { once, port } => run_demo(once, port).await,
+        Command::Sandbox(flags) => run_sandbox(flags).await,
+        command => {
+            let config = Config::load(&cli.overrides.into(), std::env::vars_os())?;
+            match command {
+                Command::Serve => serve(&config).await,
+                Command::User { command } => run_user(&config, command).await,
+                _ => {
+                    print!("{}", config.summary());
+                    Ok(())
+                }
+            }
+        }
+    }
+}
+
+impl From<Flags> for Overrides {
+    fn from(flags: Flags) -> Self {
+        Self {
+            config: flags.config,
+            listen: flags.listen,
+            public_url: flags.public_url,
+            data_dir: flags.data_dir,
+            database_url: flags.database_url.map(SecretString::from),
+            log_format: flags.log_format,
+        }
+    }
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
+    logging::start(config.log.format, &config.log.level)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let (broker, opened) = server::open(config, Arc::new(SystemClock)).await?;
+    let server = Server::start(config, broker).await?;
+    print!("{}", start_up::report(config, &opened, &server));
+    std::io::stdout().flush()?;
+    stop_signal().await?;
+    tracing::info!("stopping");
+    server.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Waits until somebody wants the process to end.
+async fn stop_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        result = tokio::signal::ctrl_c() => result?,
+    }
+    Ok(())
+}
+
+async fn run_demo(once: bool, port: Option<u16>) -> anyhow::Result<()> {
+    logging::start(config::LogFormat::Human, "warn")?;
+    let demo = demo::run(port, &mut |line| println!("{line}")).await?;
+    if once {
+        println!("The trip is done.");
+    } else {
+        println!("{}", demo.invitation());
+        stop_signal().await?;
+    }
+    demo.stop().await;
+    Ok(())
+}
+
+async fn run_sandbox(flags: SandboxFlags) -> anyhow::Result<()> {
+    let options = SandboxOptions {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, flags.port)),
+        clients: vec![tokenry_sandbox::Client {
+            id: flags.client_id.clone(),
+            secret: flags.client_secret.into(),
+            redirect_uris: flags.redirect_uri.clone(),
+        }],
+        access_ttl: Duration::from_secs(flags.access_ttl),
+        refresh_ttl: flags.refresh_ttl.map(Duration::from_secs),
+        rotate: !flags.no_rotate,
+        ..SandboxOptions::default()
+    };
+    let sandbox = Sandbox::start(options).await.context("the sandbox cannot start")?;
+    let base: Url = sandbox.base_url().parse()?;
+    println!("The sandbox provider runs at {base}");
+    println!("  accepts    client id {} with the secret that was given, for {}", flags.client_id, flags.redirect_uri.join(", "));
+    println!("  to use it  TOKENRY_PROVIDERS__SANDBOX__ISSUER={} \\", sandbox.base_url());
+    println!("             TOKENRY_PROVIDERS__SANDBOX__CLIENT_ID={} \\", flags.client_id);
+    println!("             TOKENRY_PROVIDERS__SANDBOX__CLIENT_SECRET=… \\");
+    println!("             TOKENRY_OUTBOUND__ALLOW_PRIVATE=true tokenry serve");
+    println!("  it saw     {base}seen");
+    stop_signal().await?;
+    sandbox.stop().await;
+    Ok(())
+}
+
+async fn run_user(config: &Config, command: UserCommand) -> anyhow::Result<()> {
+    logging::start(config.log.format, "warn")?;
+    let (broker, opened) = server::open(config, Arc::new(SystemClock)).await?;
+    if let Some(path) = opened.made_key {
+        eprintln!("A master key was generated into {}.", path.display());
+    }
+    let done = look_after_users(&broker, command).await;
+    broker.close().await;
+    done
+}
+
+async fn look_after_users(broker: &Broker, command: UserCommand) -> anyhow::Result<()> {
+    match command {
+        UserCommand::Add { username, email } => {
+            let password = read_password()?;
+            let id = broker.add_user(&username, &email, &password).await?;
+            println!("{username} has the id {id}.");
+        }
+        UserCommand::List => {
+            for user in broker.list_users().await? {
+                println!("{}\t{}\t{}\t{}", user.id, user.username, user.email.as_str(), user.created_at);
+            }
+        }
+        UserCommand::Password { username } => {
+            let password = read_password()?;
+            if !broker.set_password(&username, &password).await? {
+                bail!("there is no user {username:?}; `tokenry user list` shows who there is");
+            }
+            println!("The password of {username} is set, and their sessions have ended.");
+        }
+    }
+    Ok(())
+}
+
+/// Asks for a password without showing it, or reads a line when standard input is not a person.
+fn read_password() -> anyhow::Result<SecretString> {
+    if std::io::stdin().is_terminal() {
+        return Ok(rpassword::prompt_password("Password: ")?.into());
+    }
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\r', '\n']).into())
+}

@@ -1,0 +1,355 @@
+//! The one table of all keys. It drives what is read from the file and from the variables, which names are known, the
+//! values that are shown, and the example: a key that is not here does not exist.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokenry_oauth::{ClientAuth, Issuer, ProviderSettings};
+use url::Url;
+
+use super::parse::{self, Wrong};
+use super::{Config, LogFormat, MasterKeySource, Signup};
+
+/// What stands in for the value of a secret wherever values are shown.
+pub(super) const SET: &str = "(set)";
+
+/// What every variable begins with.
+pub(super) const PREFIX: &str = "TOKENRY_";
+
+/// The table of the file in which each provider has a table of its own.
+pub(super) const PROVIDERS: &str = "providers";
+
+const DAY: Duration = Duration::from_hours(24);
+const WEB_ADDRESS: &str = "an http or https URL without user name and fragment";
+
+/// One key of a `T`.
+pub(super) struct Key<T: 'static> {
+    /// As in the file, tables before it: `log.format`.
+    pub(super) name: &'static str,
+    pub(super) kind: Kind<T>,
+    /// The value for people to read; for a secret only whether it is there. `None`: it is not set.
+    pub(super) show: fn(&T) -> Option<String>,
+    /// What it is for, as one sentence.
+    pub(super) help: &'static str,
+    /// What may be its value, so that "must be …" is a sentence.
+    pub(super) allowed: &'static str,
+    /// A value for the example where there is no default.
+    pub(super) sample: &'static str,
+}
+
+/// What kind of value it is, and how to set it.
+pub(super) enum Kind<T: 'static> {
+    Text(fn(&mut T, &str) -> Result<(), Wrong>),
+    Flag(fn(&mut T, bool)),
+    List(fn(&mut T, &[String]) -> Result<(), Wrong>),
+    /// It has a `_FILE` twin, whose file is read here.
+    Secret(fn(&mut T, SecretString) -> Result<(), Wrong>),
+    /// As a secret; but the twin's path is kept for whoever needs the secret, and the file of the configuration may not hold
+    /// the secret itself.
+    SecretApart(fn(&mut T, SecretString) -> Result<(), Wrong>, fn(&mut T, PathBuf)),
+}
+
+impl<T> Key<T> {
+    pub(super) const fn is_secret(&self) -> bool {
+        matches!(self.kind, Kind::Secret(_) | Kind::SecretApart(..))
+    }
+
+    /// The key of its `_FILE` twin. Only secrets have one.
+    pub(super) fn twin(&self) -> Option<String> {
+        self.is_secret().then(|| format!("{}_file", self.name))
+    }
+
+    /// All its names in the file.
+    pub(super) fn file_names(&self) -> impl Iterator<Item = String> {
+        let own = (!matches!(self.kind, Kind::SecretApart(..))).then(|| self.name.to_owned());
+        own.into_iter().chain(self.twin())
+    }
+
+    /// All its names among the variables, still written as keys.
+    pub(super) fn variable_names(&self) -> impl Iterator<Item = String> {
+        std::iter::once(self.name.to_owned()).chain(self.twin())
+    }
+}
+
+/// Finds a key by its name or its twin's; `true` for the twin's.
+pub(super) fn find<T>(keys: &'static [Key<T>], name: &str) -> Option<(&'static Key<T>, bool)> {
+    keys.iter().find_map(|key| {
+        let is_twin = || key.is_secret() && name.strip_suffix("_file") == Some(key.name);
+        if key.name == name { Some((key, false)) } else { is_twin().then_some((key, true)) }
+    })
+}
+
+/// The variable of a key: `log.format` is `TOKENRY_LOG__FORMAT`.
+pub(super) fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_ascii_uppercase().replace('-', "_").replace('.', "__"))
+}
+
+fn put<T>(place: &mut T, value: Result<T, Wrong>) -> Result<(), Wrong> {
+    *place = value?;
+    Ok(())
+}
+
+fn show_list<T: ToString>(list: impl IntoIterator<Item = T>) -> String {
+    list.into_iter().map(|entry| entry.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+/// The keys of the whole.
+pub(super) static KEYS: &[Key<Config>] = &[
+    Key {
+        name: "listen",
+        kind: Kind::Text(|c, v| put(&mut c.listen, parse::socket(v))),
+        show: |c| Some(c.listen.to_string()),
+        help: "Where the server listens. Put a proxy that speaks TLS in front of any address but loopback.",
+        allowed: "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080",
+        sample: "",
+    },
+    Key {
+        name: "public_url",
+        kind: Kind::Text(|c, v| put(&mut c.public_url, parse::public_url(v))),
+        show: |c| Some(c.public_url.as_str().trim_end_matches('/').to_owned()),
+        help: "Where browsers find the server. When only `listen` is set, this is http://localhost and its port.",
+        allowed: "an http or https URL without user name, query and fragment, such as https://tokenry.example.org",
+        sample: "",
+    },
+    Key {
+        name: "data_dir",
+        kind: Kind::Text(|c, v| put(&mut c.data_dir, parse::data_dir(v))),
+        show: |c| Some(c.data_dir.display().to_string()),
+        help: "The directory of the database and of the master key that is made at the first start.",
+        allowed: "the path of a directory, without ? and #",
+        sample: "",
+    },
+    Key {
+        name: "database_url",
+        kind: Kind::Secret(|c, v| put(&mut c.database_url, parse::database_url(v))),
+        show: |c| {
+            let url = c.database_url.expose_secret();
+            Some(if *url == c.default_database_url() { url.to_owned() } else { SET.to_owned() })
+        },
+        help: "The database. It is a secret, because it may hold a password. When it is not set, it is tokenry.db in `data_dir`.",
+        allowed: "a URL such as sqlite://data/tokenry.db",
+        sample: "",
+    },
+    Key {
+        name: "master_key",
+        kind: Kind::SecretApart(
+            |c, v| put(&mut c.master_key, parse::secret(v).map(MasterKeySource::Value)),
+            |c, path| c.master_key = MasterKeySource::File(path),
+        ),
+        show: |c| match &c.master_key {
+            MasterKeySource::Value(_) => Some(SET.to_owned()),
+            MasterKeySource::File(path) | MasterKeySource::DataDir(path) => {
+                Some(format!("in the file {}", path.display()))
+            }
+        },
+        help: "The key that seals everything. Without it, one is made at the first start: master.key in `data_dir`.",
+        allowed: "what `tokenry key generate` prints",
+        sample: "",
+    },
+    Key {
+        name: "signup",
+        kind: Kind::Text(|c, v| put(&mut c.signup, parse::signup(v))),
+        show: |c| {
+            let word = match c.signup {
+                Signup::Open => "open",
+                Signup::Closed => "closed",
+            };
+            Some(word.to_owned())
+        },
+        help: "Whether everybody may make an account. When closed, `tokenry user add` makes them.",
+        allowed: "\"open\" or \"closed\"",
+        sample: "",
+    },
+    Key {
+        name: "session_ttl",
+        kind: Kind::Text(|c, v| {
+            put(&mut c.session_ttl, parse::duration(v, Duration::from_mins(1), 365 * DAY))
+        }),
+        show: |c| Some(parse::show_duration(c.session_ttl)),
+        help: "How long an access token of Tokenry's own is good.",
+        allowed: "a whole number with s, m, h or d behind it, from 1m to 365d, such as 24h",
+        sample: "",
+    },
+    Key {
+        name: "trusted_proxies",
+        kind: Kind::List(|c, v| put(&mut c.trusted_proxies, parse::networks(v))),
+        show: |c| Some(show_list(&c.trusted_proxies)),
+        help: "The proxies whose X-Forwarded-For is believed.",
+        allowed: "a list of IP addresses and ranges, such as 127.0.0.1 or 10.0.0.0/8",
+        sample: "",
+    },
+    Key {
+        name: "metrics_token",
+        kind: Kind::Secret(|c, v| put(&mut c.metrics_token, parse::header_secret(v).map(Some))),
+        show: |c| c.metrics_token.as_ref().map(|_| SET.to_owned()),
+        help: "What a caller of /metrics has to present. Without it, only direct callers from this machine are answered.",
+        allowed: "a text in printable ASCII without white space",
+        sample: "a-long-random-text",
+    },
+    Key {
+        name: "log.format",
+        kind: Kind::Text(|c, v| put(&mut c.log.format, parse::log_format(v))),
+        show: |c| {
+            let word = match c.log.format {
+                LogFormat::Human => "human",
+                LogFormat::Json => "json",
+            };
+            Some(word.to_owned())
+        },
+        help: "How log lines look.",
+        allowed: "\"human\" or \"json\"",
+        sample: "",
+    },
+    Key {
+        name: "log.level",
+        kind: Kind::Text(|c, v| put(&mut c.log.level, parse::log_level(v))),
+        show: |c| Some(c.log.level.clone()),
+        help: "What is logged.",
+        allowed: "off, error, warn, info, debug or trace, or such words by module: info,tokenry_oauth=debug",
+        sample: "",
+    },
+    Key {
+        name: "outbound.allow_private",
+        kind: Kind::Flag(|c, v| c.outbound.allow_private = v),
+        show: |c| Some(c.outbound.allow_private.to_string()),
+        help: "Whether providers may be on this machine or in a private network, there also over plain http.",
+        allowed: "true or false",
+        sample: "",
+    },
+    Key {
+        name: "outbound.timeout",
+        kind: Kind::Text(|c, v| {
+            put(&mut c.outbound.timeout, parse::duration(v, Duration::from_secs(1), Duration::from_mins(5)))
+        }),
+        show: |c| Some(parse::show_duration(c.outbound.timeout)),
+        help: "How long one call to a provider may take as a whole.",
+        allowed: "a whole number with s or m behind it, from 1s to 5m, such as 15s",
+        sample: "",
+    },
+];
+
+/// The keys of one provider.
+pub(super) static PROVIDER_KEYS: &[Key<ProviderSettings>] = &[
+    Key {
+        name: "client_id",
+        kind: Kind::Text(|p, v| put(&mut p.client_id, parse::text(v).map(Some))),
+        show: |p| p.client_id.clone(),
+        help: "The client id that the provider gave out when Tokenry was registered there.",
+        allowed: "a text on one line",
+        sample: "my-client-id",
+    },
+    Key {
+        name: "client_secret",
+        kind: Kind::Secret(|p, v| put(&mut p.client_secret, parse::secret(v).map(Some))),
+        show: |p| p.client_secret.as_ref().map(|_| SET.to_owned()),
+        help: "The client secret.",
+        allowed: "a text that is more than white space",
+        sample: "my-client-secret",
+    },
+    Key {
+        name: "scopes",
+        kind: Kind::List(|p, v| put(&mut p.scopes, parse::scopes(v).map(Some))),
+        show: |p| p.scopes.as_ref().map(|s| show_list(s.iter())),
+        help: "The scopes to ask for, in place of the built-in ones.",
+        allowed: "a list of scopes, each without white space, quotes and backslashes",
+        sample: "openid email",
+    },
+    Key {
+        name: "name",
+        kind: Kind::Text(|p, v| put(&mut p.name, parse::text(v).map(Some))),
+        show: |p| p.name.clone(),
+        help: "What people call the provider.",
+        allowed: "a text on one line",
+        sample: "Acme",
+    },
+    Key {
+        name: "issuer",
+        kind: Kind::Text(|p, v| put(&mut p.issuer, parse::issuer(v).map(Some))),
+        show: |p| p.issuer.as_ref().map(Issuer::to_string),
+        help: "Where the provider describes itself (OpenID Connect Discovery, RFC 8414). Then no URL below is needed.",
+        allowed: "an http or https URL without user name, query and fragment, such as https://id.example.org",
+        sample: "https://id.example.org",
+    },
+    Key {
+        name: "authorize_url",
+        kind: Kind::Text(|p, v| put(&mut p.authorize_url, parse::endpoint(v).map(Some))),
+        show: |p| p.authorize_url.as_ref().map(Url::to_string),
+        help: "Where a person's browser is sent to consent.",
+        allowed: WEB_ADDRESS,
+        sample: "https://id.example.org/authorize",
+    },
+    Key {
+        name: "token_url",
+        kind: Kind::Text(|p, v| put(&mut p.token_url, parse::endpoint(v).map(Some))),
+        show: |p| p.token_url.as_ref().map(Url::to_string),
+        help: "Where codes and refresh tokens are exchanged.",
+        allowed: WEB_ADDRESS,
+        sample: "https://id.example.org/token",
+    },
+    Key {
+        name: "revoke_url",
+        kind: Kind::Text(|p, v| put(&mut p.revoke_url, parse::endpoint(v).map(Some))),
+        show: |p| p.revoke_url.as_ref().map(Url::to_string),
+        help: "Where a grant is ended (RFC 7009).",
+        allowed: WEB_ADDRESS,
+        sample: "https://id.example.org/revoke",
+    },
+    Key {
+        name: "userinfo_url",
+        kind: Kind::Text(|p, v| put(&mut p.userinfo_url, parse::endpoint(v).map(Some))),
+        show: |p| p.userinfo_url.as_ref().map(Url::to_string),
+        help: "Where the account is described.",
+        allowed: WEB_ADDRESS,
+        sample: "https://id.example.org/userinfo",
+    },
+    Key {
+        name: "token_auth",
+        kind: Kind::Text(|p, v| put(&mut p.token_auth, parse::token_auth(v).map(Some))),
+        show: |p| {
+            p.token_auth.map(|auth| {
+                let word = match auth {
+                    ClientAuth::Basic => "basic",
+                    ClientAuth::Body => "body",
+                    ClientAuth::None => "none",
+                };
+                word.to_owned()
+            })
+        },
+        help: "How Tokenry names itself: in a Basic header, in the body, or by its id alone.",
+        allowed: "\"basic\", \"body\" or \"none\"",
+        sample: "basic",
+    },
+    Key {
+        name: "scope_separator",
+        kind: Kind::Text(|p, v| put(&mut p.scope_separator, parse::scope_separator(v).map(Some))),
+        show: |p| p.scope_separator.as_ref().map(|s| format!("{s:?}")),
+        help: "What stands between scopes in the authorize URL; a space when it is not set.",
+        allowed: "one to four spaces or punctuation marks",
+        sample: " ",
+    },
+    Key {
+        name: "pkce",
+        kind: Kind::Flag(|p, v| p.pkce = Some(v)),
+        show: |p| p.pkce.map(|on| on.to_string()),
+        help: "Whether PKCE is used. When it is true and there is no client secret, Tokenry is a public client.",
+        allowed: "true or false",
+        sample: "true",
+    },
+    Key {
+        name: "account_id",
+        kind: Kind::Text(|p, v| put(&mut p.account_id, parse::text(v).map(Some))),
+        show: |p| p.account_id.clone(),
+        help: "Where the answer of `userinfo_url` has the account's stable id; `sub` or `id` when it is not set.",
+        allowed: "the name of a member, such as id or data.id",
+        sample: "sub",
+    },
+    Key {
+        name: "account_label",
+        kind: Kind::Text(|p, v| put(&mut p.account_label, parse::text(v).map(Some))),
+        show: |p| p.account_label.clone(),
+        help: "Where it has the word by which a person knows the account.",
+        allowed: "the name of a member, such as email or data.name",
+        sample: "email",
+    },
+];

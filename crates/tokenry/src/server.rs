@@ -1,0 +1,131 @@
+//! The server: every room put together, started, and stopped without tearing anything.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
+use tokenry_broker::{Broker, BrokerParts, Settings, check_master_key};
+use tokenry_model::{Clock, Random};
+use tokenry_oauth::{Catalogue, OAuth};
+use tokenry_store::Store;
+use tokenry_vault::SystemRandom;
+use tokenry_web::WebParts;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Signup};
+use crate::master_key;
+
+/// A stop takes at most so long: what is under way then is given up.
+const STOP_WITHIN: Duration = Duration::from_millis(9500);
+/// How much of it requests may take; the rest is for refreshes and revocations.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Opens everything a command needs: the key, the database, the broker. Tells what it had to make.
+///
+/// # Errors
+/// When the master key is not the one of the database, or something cannot be opened; each error is a sentence for the
+/// operator.
+pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<(Broker, Opened)> {
+    let random: Arc<dyn Random> = Arc::new(SystemRandom);
+    let database_url = config.database_url.expose_secret();
+    master_key::make_data_dir(&config.data_dir)?;
+    let found = master_key::find(&config.master_key, database_url).await?;
+    check_master_key(database_url, &found.key, Arc::clone(&random)).await?;
+    let store = Store::open(database_url).await?;
+    let catalogue = Catalogue::load(&config.providers)?;
+    let oauth = OAuth::new(config.outbound.clone(), Arc::clone(&clock))?;
+    let settings = Settings {
+        public_url: config.public_url.clone(),
+        signup_open: config.signup == Signup::Open,
+        session_ttl: config.session_ttl,
+    };
+    let parts = BrokerParts { store, master: found.key, catalogue, oauth, clock, random, settings };
+    let broker = Broker::open(parts).await?;
+    Ok((broker, Opened { made_key: found.made }))
+}
+
+/// What opening had to make.
+#[derive(Debug)]
+pub struct Opened {
+    /// The file that the master key was generated into.
+    pub made_key: Option<std::path::PathBuf>,
+}
+
+/// A server that runs.
+pub struct Server {
+    address: SocketAddr,
+    broker: Broker,
+    stop: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+    chores: JoinHandle<()>,
+}
+
+impl Server {
+    /// Binds the address and serves it.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn start(config: &Config, broker: Broker) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(config.listen).await.with_context(|| {
+            format!("cannot listen on {}: is another server running there?", config.listen)
+        })?;
+        Self::start_on(listener, config, broker)
+    }
+
+    /// Serves an address that is bound already.
+    ///
+    /// # Errors
+    /// When the address cannot be read.
+    pub fn start_on(listener: TcpListener, config: &Config, broker: Broker) -> anyhow::Result<Self> {
+        let address = listener.local_addr()?;
+        let router = tokenry_web::router(WebParts {
+            broker: broker.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
+            metrics_token: config.metrics_token.clone(),
+        });
+        let stop = CancellationToken::new();
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let stopped = stop.clone().cancelled_owned();
+        let serving = tokio::spawn(async move {
+            axum::serve(listener, service).with_graceful_shutdown(stopped).await
+        });
+        let chores = {
+            let (broker, stopped) = (broker.clone(), stop.clone().cancelled_owned());
+            tokio::spawn(async move { broker.run_chores(stopped).await })
+        };
+        Ok(Self { address, broker, stop, serving, chores })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The broker behind it.
+    pub const fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
+    /// Takes no more requests, finishes those under way, waits for refreshes, closes the database. Within ten seconds.
+    pub async fn stop(self) {
+        let began = Instant::now();
+        self.stop.cancel();
+        let abort = self.serving.abort_handle();
+        if tokio::time::timeout(DRAIN_WITHIN, self.serving).await.is_err() {
+            tracing::warn!("some requests did not end in time and were cut off");
+            abort.abort();
+        }
+        let close = async {
+            let _ = self.chores.await;
+            self.broker.close().await;
+        };
+        if tokio::time::timeout_at(began + STOP_WITHIN, close).await.is_err() {
+            tracing::warn!("some work in the background did not end in time");
+        }
+    }
+}
