@@ -246,7 +246,11 @@ async fn run_sandbox(flags: SandboxFlags) -> anyhow::Result<()> {
     let sandbox = Sandbox::start(options).await.context("the sandbox cannot start")?;
     let base: Url = sandbox.base_url().parse()?;
     println!("The sandbox provider runs at {base}");
-    println!("  accepts    client id {} with the secret that was given, for {}", flags.client_id, flags.redirect_uri.join(", "));
+    println!(
+        "  accepts    client id {} with the secret that was given, for {}",
+        flags.client_id,
+        flags.redirect_uri.join(", ")
+    );
     println!("  to use it  TOKENRY_PROVIDERS__SANDBOX__ISSUER={} \\", sandbox.base_url());
     println!("             TOKENRY_PROVIDERS__SANDBOX__CLIENT_ID={} \\", flags.client_id);
     println!("             TOKENRY_PROVIDERS__SANDBOX__CLIENT_SECRET=… \\");

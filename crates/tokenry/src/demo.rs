@@ -43,7 +43,10 @@ pub async fn run(port: Option<u16>, say: &mut (dyn FnMut(&str) + Send)) -> anyho
     let demo = start(port).await?;
     let base = demo.base();
     say(&format!("Tokenry runs at {base}, on a store that is thrown away afterwards."));
-    say(&format!("The sandbox provider runs at {}. It plays the service whose account is connected.", demo.sandbox.base_url()));
+    say(&format!(
+        "The sandbox provider runs at {}. It plays the service whose account is connected.",
+        demo.sandbox.base_url()
+    ));
     let mut trip = Trip { demo: &demo, http: client()?, base, token: String::new(), say };
     trip.walk().await?;
     demo.sandbox.set_access_ttl(LONGER);
@@ -91,7 +94,9 @@ async fn bind(port: u16, insisted: bool) -> anyhow::Result<TcpListener> {
     let wished = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     match wished {
         Err(_) if !insisted => Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?),
-        other => other.with_context(|| format!("cannot listen on port {port}: is another server running there?")),
+        other => {
+            other.with_context(|| format!("cannot listen on port {port}: is another server running there?"))
+        }
     }
 }
 
@@ -164,7 +169,9 @@ impl Trip<'_> {
         self.use_token(&second, StatusCode::OK).await?;
         let seen = self.demo.sandbox.seen();
         ensure!(seen.refreshes == 1, "the provider saw {} refreshes instead of one", seen.refreshes);
-        self.step("The program asks again and gets a fresh one: refreshed on the way, its refresh token replaced.");
+        self.step(
+            "The program asks again and gets a fresh one: refreshed on the way, its refresh token replaced.",
+        );
         self.delete(id, &second).await
     }
 
@@ -181,7 +188,12 @@ impl Trip<'_> {
             request = request.json(&body);
         }
         let response = request.send().await?;
-        ensure!(response.status().is_success(), "{path} answered {}: {}", response.status(), response.text().await?);
+        ensure!(
+            response.status().is_success(),
+            "{path} answered {}: {}",
+            response.status(),
+            response.text().await?
+        );
         Ok(response)
     }
 
@@ -198,7 +210,8 @@ impl Trip<'_> {
     async fn connect(&mut self) -> anyhow::Result<i64> {
         let path = "/api/user/connection/access/token/sandbox";
         let response = self.call(Method::GET, path, None).await?;
-        let cookie = response.headers().get(SET_COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let cookie =
+            response.headers().get(SET_COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
         let link: Url = text(&response.json().await?, "url")?.parse()?;
         self.step("They ask for a link to connect their account at the service.");
@@ -206,7 +219,8 @@ impl Trip<'_> {
         let page = self.http.get(link.clone()).send().await?;
         ensure!(page.status().is_success(), "the consent page answered {}", page.status());
         let mut form = vec![("decision", "allow".to_owned()), ("account", "ada".to_owned())];
-        let asked = link.query_pairs().find(|(name, _)| name == "scope").map(|(_, scopes)| scopes.into_owned());
+        let asked =
+            link.query_pairs().find(|(name, _)| name == "scope").map(|(_, scopes)| scopes.into_owned());
         let scopes = asked.unwrap_or_else(|| "profile".to_owned());
         form.extend(scopes.split(' ').map(|scope| ("scope", scope.to_owned())));
         let consent = self.http.post(link).form(&form).send().await?;
@@ -222,7 +236,9 @@ impl Trip<'_> {
             self.call(Method::GET, &format!("/api/users/{USER}/get/connections"), None).await?.json().await?;
         let id = list[0]["ID"].as_i64().context("the connection is not in the list")?;
         let name = list[0]["Name"].as_str().unwrap_or_default().to_owned();
-        self.step(&format!("The service sends them back; the connection is stored, sealed, as “{name}” (id {id})."));
+        self.step(&format!(
+            "The service sends them back; the connection is stored, sealed, as “{name}” (id {id})."
+        ));
         Ok(id)
     }
 
@@ -244,7 +260,9 @@ impl Trip<'_> {
         self.use_token(last, StatusCode::UNAUTHORIZED).await?;
         let seen = self.demo.sandbox.seen();
         ensure!(seen.revocations > 0 && seen.live_families == 0, "the provider was not told of the delete");
-        self.step("They delete the connection: gone here, and revoked at the service, which now refuses its token.");
+        self.step(
+            "They delete the connection: gone here, and revoked at the service, which now refuses its token.",
+        );
         Ok(())
     }
 }

@@ -10,7 +10,8 @@ use crate::config::LogFormat;
 /// # Errors
 /// When `level` is not a filter that `tracing` knows.
 pub fn start(format: LogFormat, level: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(level).context("log.level is not a log level, such as info or tokenry=debug")?;
+    let filter =
+        EnvFilter::try_new(level).context("log.level is not a log level, such as info or tokenry=debug")?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Human => log.init(),

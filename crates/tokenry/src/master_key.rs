@@ -34,7 +34,9 @@ pub async fn find(source: &MasterKeySource, database_url: &str) -> anyhow::Resul
         MasterKeySource::DataDir(path) => match fs::metadata(path) {
             Ok(_) => Ok(Found { key: read(path)?, made: None }),
             Err(error) if error.kind() == ErrorKind::NotFound => make(path, database_url).await,
-            Err(error) => Err(error).with_context(|| format!("the master key file {} cannot be read", path.display())),
+            Err(error) => {
+                Err(error).with_context(|| format!("the master key file {} cannot be read", path.display()))
+            }
         },
     }
 }

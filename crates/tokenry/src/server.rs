@@ -91,9 +91,8 @@ impl Server {
         let stop = CancellationToken::new();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let stopped = stop.clone().cancelled_owned();
-        let serving = tokio::spawn(async move {
-            axum::serve(listener, service).with_graceful_shutdown(stopped).await
-        });
+        let serving =
+            tokio::spawn(async move { axum::serve(listener, service).with_graceful_shutdown(stopped).await });
         let chores = {
             let (broker, stopped) = (broker.clone(), stop.clone().cancelled_owned());
             tokio::spawn(async move { broker.run_chores(stopped).await })

@@ -33,13 +33,19 @@ pub fn report(config: &Config, opened: &Opened, server: &Server) -> String {
     }
     for provider in ready {
         let redirect = provider.redirect_uri(&config.public_url);
-        let note = if provider.is_public_client() { "; without a client_secret, as a public client" } else { "" };
+        let note =
+            if provider.is_public_client() { "; without a client_secret, as a public client" } else { "" };
         let _ = writeln!(text, "  ready       {} (redirect URI {redirect}{note})", provider.id);
     }
     for (provider, what) in missing {
         let redirect = provider.redirect_uri(&config.public_url);
         let keys: Vec<String> = what.iter().map(|key| format!("providers.{}.{key}", provider.id)).collect();
-        let _ = writeln!(text, "  not set up  {}: register {redirect} there, then set {}", provider.id, keys.join(" and "));
+        let _ = writeln!(
+            text,
+            "  not set up  {}: register {redirect} there, then set {}",
+            provider.id,
+            keys.join(" and ")
+        );
     }
     text
 }
