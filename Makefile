@@ -1,7 +1,7 @@
 # Everything there is to do here. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt lint deny check
+.PHONY: help demo test fmt lint deny check bench
 
 needs := crates/tokenry-testkit/scripts/install-needs.sh
 
@@ -31,3 +31,7 @@ deny: ## check bans, licences and sources, where cargo-deny is installed
 	fi
 
 check: lint test deny ## what CI runs
+
+bench: ## print size, start-up, memory, and "get token" beside a bare axum handler
+	@command -v wrk >/dev/null || apt-get install -y wrk
+	cargo bench --locked --package tokenry --bench figures

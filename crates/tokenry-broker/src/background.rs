@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokenry_model::ConnectionId;
 use tokenry_store::Parked;
 
 use crate::boot::Broker;
@@ -45,21 +46,27 @@ impl Broker {
         Ok(())
     }
 
-    /// Gives back a grant that nobody claimed.
-    pub(crate) async fn drop_parked(&self, parked: &Parked) -> Result<(), BrokerError> {
+    /// Gives back a grant that nobody claimed. Returns whether the provider confirmed it.
+    pub(crate) async fn drop_parked(&self, parked: &Parked) -> Result<bool, BrokerError> {
         // One of several replicas, or the owner at the last moment, takes it.
-        let Some(parked) = self.store.claim_parked(&parked.flow.state_hash).await? else { return Ok(()) };
+        let Some(parked) = self.store.claim_parked(&parked.flow.state_hash).await? else { return Ok(false) };
         let granted = self.open_parked(&parked)?;
         let provider = self.stored_provider(&parked.flow.provider)?;
-        if provider.revokes() && !provider.revocation_is_shared() {
-            match self.oauth.revoke(&provider, &granted.into_grant()).await {
-                Ok(()) => self.metrics.revoked(provider.id.as_str(), "ok"),
-                Err(error) => {
-                    self.metrics.revoked(provider.id.as_str(), "failed");
-                    tracing::warn!(provider = %provider.id, %error, "a grant that nobody claimed was not revoked");
-                }
+        // It belongs to no connection: no id is left out when its sharers are looked for.
+        let nobodys = ConnectionId::new(0);
+        if !self.may_revoke(&provider, granted.account.as_ref(), nobodys).await? {
+            return Ok(false);
+        }
+        match self.oauth.revoke(&provider, &granted.into_grant()).await {
+            Ok(()) => {
+                self.metrics.revoked(provider.id.as_str(), "ok");
+                Ok(true)
+            }
+            Err(error) => {
+                self.metrics.revoked(provider.id.as_str(), "failed");
+                tracing::warn!(provider = %provider.id, %error, "a grant that nobody claimed was not revoked");
+                Ok(false)
             }
         }
-        Ok(())
     }
 }

@@ -241,6 +241,27 @@ impl Broker {
     pub async fn complete(
         &self,
         callback: Callback,
+        claimant: Claimant,
+    ) -> Result<CallbackOutcome, ConnectError> {
+        let broker = self.clone();
+        self.untorn(async move { broker.complete_alone(callback, &claimant).await }).await
+    }
+
+    /// Runs to its end in a task of its own: a browser that hangs up between the exchange and the row must not cost
+    /// the person the grant.
+    async fn untorn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, ConnectError>> + Send + 'static,
+    ) -> Result<T, ConnectError> {
+        self.tasks
+            .spawn(work)
+            .await
+            .map_err(|_| BrokerError::Internal("a connect ended without an outcome"))?
+    }
+
+    async fn complete_alone(
+        &self,
+        callback: Callback,
         claimant: &Claimant,
     ) -> Result<CallbackOutcome, ConnectError> {
         let flow = self.claim_flow(callback.state.as_deref()).await?;
@@ -513,21 +534,27 @@ impl Broker {
         let Some(user) = self.check_login(&owner.username, password, address, None).await? else {
             return Err(BrokerError::WrongLogin.into());
         };
-        let claimed = self.store.claim_parked(&parked.flow.state_hash).await?;
-        let parked = claimed.ok_or(ConnectError::UsedState)?;
-        let granted = self.open_parked(&parked)?;
-        let provider = self.stored_provider(&parked.flow.provider)?;
-        let connected = self.keep_granted(&parked.flow, &user, &provider, &granted).await?;
+        let broker = self.clone();
+        let owner = user.clone();
+        let connected = self
+            .untorn(async move {
+                let claimed = broker.store.claim_parked(&parked.flow.state_hash).await?;
+                let parked = claimed.ok_or(ConnectError::UsedState)?;
+                let granted = broker.open_parked(&parked)?;
+                let provider = broker.stored_provider(&parked.flow.provider)?;
+                Ok(broker.keep_granted(&parked.flow, &owner, &provider, &granted).await?)
+            })
+            .await?;
         let session =
             self.sessions.issue(&user, self.clock.now(), &*self.random).map_err(ConnectError::from)?;
         Ok((connected, session))
     }
 
-    /// The person does not want it: the grant is given back.
+    /// The person does not want it: the grant is given back. Returns whether the provider confirmed that.
     ///
     /// # Errors
     /// [`ConnectError::UnknownState`] when nothing waits there for this browser.
-    pub async fn abandon(&self, handle: &SecretString, browser: &SecretString) -> Result<(), ConnectError> {
+    pub async fn abandon(&self, handle: &SecretString, browser: &SecretString) -> Result<bool, ConnectError> {
         let (parked, _) = self.look_up_parked(handle, browser).await?;
         Ok(self.drop_parked(&parked).await?)
     }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use tokenry_model::{
-    Connection, ConnectionId, ConnectionName, ConnectionState, CredentialKind, ExposeSecret as _, Scopes,
-    SecretString, Timestamp, UserId,
+    Account, Connection, ConnectionId, ConnectionName, ConnectionState, CredentialKind, ExposeSecret as _,
+    Scopes, SecretString, Timestamp, UserId,
 };
+use tokenry_oauth::Provider;
 use tokenry_store::{NewConnection, NewCredential};
 
 use crate::boot::Broker;
@@ -217,19 +218,27 @@ impl Broker {
     }
 
     /// Whether there is a grant to revoke, a way to do it, and nobody else who would lose theirs by it.
-    async fn wants_revocation(&self, connection: &Connection) -> Result<bool, BrokerError> {
+    pub(crate) async fn wants_revocation(&self, connection: &Connection) -> Result<bool, BrokerError> {
         if connection.kind != CredentialKind::OAuth2 {
             return Ok(false);
         }
         let Some(provider) = self.catalogue.find(connection.provider.as_str()) else { return Ok(false) };
+        self.may_revoke(provider, connection.account.as_ref(), connection.id).await
+    }
+
+    /// Whether the provider has a way to revoke, and nobody but `except` would lose a grant by it.
+    pub(crate) async fn may_revoke(
+        &self,
+        provider: &Provider,
+        account: Option<&Account>,
+        except: ConnectionId,
+    ) -> Result<bool, BrokerError> {
         if !provider.revokes() {
             return Ok(false);
         }
-        match &connection.account {
+        match account {
             Some(account) if provider.revocation_is_shared() => {
-                let sharer =
-                    self.store.find_account_sharer(&connection.provider, &account.id, connection.id).await?;
-                Ok(sharer.is_none())
+                Ok(self.store.find_account_sharer(&provider.id, &account.id, except).await?.is_none())
             }
             _ => Ok(true),
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokenry_model::{Connection, ConnectionId, ConnectionState, SecretString};
+use tokenry_model::{Connection, ConnectionId, ConnectionState, CredentialKind, SecretString};
 use tokenry_oauth::{OAuthError, Provider, TokenSet};
 use tokenry_store::{NewCredential, SealedCredential, StoreError};
 use tokenry_vault::ConnectionField;
@@ -95,16 +95,15 @@ impl Broker {
         }
         // Somebody else wrote the row: a reconnect, a pasted token, or a delete. Theirs stands.
         self.metrics.refreshed(provider.id.as_str(), "superseded");
-        if let Some(newer) = self.reread(connection).await? {
-            return self.take_newer(&newer);
-        }
-        // The connection was deleted while the provider answered: the new grant must not outlive it.
-        if provider.revokes() {
+        let newer = self.reread(connection).await?;
+        let orphaned = newer.as_ref().is_none_or(|newer| newer.kind != CredentialKind::OAuth2);
+        if orphaned && self.wants_revocation(connection).await? {
+            // The grant was dropped while the provider answered: what it answered must not outlive that.
             self.store.insert_revocation(user, id, &connection.provider, &sealed, now).await?;
             let broker = self.clone();
             self.tasks.spawn(async move { broker.run_revocations(Some(id)).await });
         }
-        Err(BrokerError::NoSuchConnection)
+        newer.map_or(Err(BrokerError::NoSuchConnection), |newer| self.take_newer(&newer))
     }
 
     async fn write_refreshed(

@@ -5,7 +5,7 @@
 # Installing system packages needs Debian (or a relative with apt-get) and root. Where the packaged Node.js is too
 # old (Debian 12 has 18), a newer one is fetched from npm into the workspace's target/node; the tests prefer it.
 #
-#   TOKENRY_FETCH_NODE=1   fetch that one even when the installed Node.js is new enough
+#   TOKENRY_TEST_FETCH_NODE=1   fetch that one even when the installed Node.js is new enough
 set -eu
 
 oldest_node=20
@@ -73,6 +73,6 @@ have node || missing="$missing nodejs"
 have npm || missing="$missing npm"
 [ -z "$missing" ] || apt_install "$missing"
 
-if [ "$(node_major node)" -lt "$oldest_node" ] || [ -n "${TOKENRY_FETCH_NODE:-}" ]; then
+if [ "$(node_major node)" -lt "$oldest_node" ] || [ -n "${TOKENRY_TEST_FETCH_NODE:-}" ]; then
     fetch_node
 fi

@@ -89,7 +89,7 @@ async fn end(
     let Some(callback) = read_callback(query, provider) else {
         return pages::failed(app, &ConnectError::UnknownState);
     };
-    match app.broker.complete(callback, &browser::claimant_of(app, &jar)).await {
+    match app.broker.complete(callback, browser::claimant_of(app, &jar)).await {
         Ok(CallbackOutcome::Connected(connected)) => pages::connected(app, &connected),
         Ok(CallbackOutcome::Confirm(parked)) => {
             let jar = browser::mark(app, jar, &parked.browser);
@@ -155,7 +155,7 @@ pub(crate) async fn confirm(
     };
     if form.decision != "finish" {
         return match app.broker.abandon(&form.handle, &marker).await {
-            Ok(()) => pages::abandoned(&app),
+            Ok(given_back) => pages::abandoned(&app, given_back),
             Err(error) => pages::failed(&app, &error),
         };
     }

@@ -83,11 +83,17 @@ pub(crate) fn confirm(app: &App, parked: &ParkedConnect, problem: Option<&str>) 
 }
 
 /// The person did not want it.
-pub(crate) fn abandoned(app: &App) -> Response {
+pub(crate) fn abandoned(app: &App, given_back: bool) -> Response {
+    let text = if given_back {
+        "Nothing was stored, and the access that the service had granted was given back."
+    } else {
+        "Nothing was stored. This service has no way to give access back from here, or did not confirm it: to be sure, \
+         remove the app in your account's settings there."
+    };
     let template = MessagePage {
         base: app.base_path(),
         title: "Nothing was connected",
-        text: "The access that the service had granted was given back.",
+        text,
         next: "You can close this page.",
     };
     page(StatusCode::OK, &template)

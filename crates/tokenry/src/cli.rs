@@ -170,6 +170,9 @@ async fn run_async(cli: Cli) -> anyhow::Result<()> {
                 Command::User { command } => run_user(&config, command).await,
                 _ => {
                     print!("{}", config.summary());
+                    // A provider that lacks its addresses shows only here.
+                    tokenry_oauth::Catalogue::load(&config.providers)?;
+                    println!("The configuration is good.");
                     Ok(())
                 }
             }

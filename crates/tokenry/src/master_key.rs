@@ -5,11 +5,11 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use tokenry_store::Store;
 use tokenry_vault::{MasterKey, SystemRandom};
 
-use crate::config::MasterKeySource;
+use crate::config::{MasterKeySource, read_secret_file};
 
 /// The master key, and the file it was just made in, if it was.
 #[derive(Debug)]
@@ -42,8 +42,7 @@ pub async fn find(source: &MasterKeySource, database_url: &str) -> anyhow::Resul
 }
 
 fn read(path: &Path) -> anyhow::Result<MasterKey> {
-    let text = fs::read_to_string(path)
-        .map(SecretString::from)
+    let text = read_secret_file(path)
         .with_context(|| format!("the master key file {} cannot be read", path.display()))?;
     MasterKey::from_base64(&text).with_context(|| format!("{} does not hold a master key", path.display()))
 }
