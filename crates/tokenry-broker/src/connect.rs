@@ -224,6 +224,9 @@ impl Broker {
     fn require_ready(&self, provider: &Provider) -> Result<(), BrokerError> {
         match provider.readiness() {
             Readiness::Ready => Ok(()),
+            Readiness::NotSupported { why, .. } => {
+                Err(BrokerError::ProviderNotSupported { service: provider.name.clone(), why })
+            }
             Readiness::Missing { what, docs_url } => Err(BrokerError::ProviderNotConfigured {
                 service: provider.name.clone(),
                 redirect_uri: provider.redirect_uri(&self.settings.public_url).into(),

@@ -77,6 +77,14 @@ pub enum BrokerError {
         /// Where to register.
         docs: Option<String>,
     },
+    /// The service cannot be connected by a link, whatever the operator configures; a pasted token works.
+    #[error("{service} cannot be connected by a link: {why}")]
+    ProviderNotSupported {
+        /// The service's name.
+        service: String,
+        /// Why, and what to do instead.
+        why: String,
+    },
     /// The provider refused us or answered nonsense, and no connection is to blame.
     #[error("{service} did not give a new token: {cause}")]
     ProviderRefused {

@@ -92,7 +92,11 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
 
 fn refusal(members: &Members, errors: &ErrorData, secrets: &[&str]) -> Option<OAuthError> {
     let first = |of: &Members, names: &[&str]| names.iter().find_map(|&name| of.get(name).and_then(text));
-    let (code, description) = match members.get("error")? {
+    let error = match &errors.code_at {
+        None => members.get("error")?,
+        Some(path) => at(members, path).or_else(|| members.get("error"))?,
+    };
+    let (code, description) = match error {
         Value::String(code) if !code.trim().is_empty() => (code.clone(), None),
         Value::Number(code) if code.as_f64() != Some(0.0) => (code.to_string(), None),
         Value::Bool(true) => ("error".to_owned(), None),
@@ -103,6 +107,11 @@ fn refusal(members: &Members, errors: &ErrorData, secrets: &[&str]) -> Option<OA
         ),
         _ => return None,
     };
+    if errors.none.contains(&code) {
+        return None;
+    }
+    let description =
+        description.or_else(|| errors.message_at.as_ref().and_then(|path| at(members, path)).and_then(text));
     let description =
         description.or_else(|| first(members, &["error_description", "error_message", "message"]));
     let code = sanitise(code.trim(), secrets);
@@ -157,6 +166,7 @@ mod tests {
             final_: vec!["bad_refresh_token".into()],
             operator: vec!["redirect_uri_mismatch".into()],
             passing: vec!["busy".into()],
+            ..ErrorData::default()
         };
         let read = |body: &str| refusal(&members(body.as_bytes()).unwrap(), &errors, &[]);
         for (body, code, meaning) in [

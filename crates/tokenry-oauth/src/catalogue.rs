@@ -3,17 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use include_dir::{Dir, include_dir};
 use tokenry_model::ProviderId;
 use url::Url;
 
+use crate::built_in::built_in;
 use crate::data::ProviderData;
 use crate::{Provider, ProviderSettings};
 
-static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/providers");
-
-/// How alike two words must be for one to be offered in place of the other (Jaro–Winkler, 0 to 1).
-const ALIKE: f64 = 0.7;
+/// How alike two words must be for one to be offered in place of the other, from 0 to 1.
+const ALIKE: f64 = 0.55;
 /// Longer words are not compared to their end.
 const MAX_COMPARED: usize = 64;
 
@@ -130,7 +128,7 @@ impl Catalogue {
         let word: String = word.chars().take(MAX_COMPARED).collect::<String>().to_lowercase();
         let mut best: BTreeMap<&str, f64> = BTreeMap::new();
         for (known, provider) in &self.0.by_word {
-            let alike = strsim::jaro_winkler(&word, known);
+            let alike = alike(&word, known);
             let score = best.entry(provider.id.as_str()).or_insert(alike);
             *score = score.max(alike);
         }
@@ -145,21 +143,10 @@ impl Catalogue {
     }
 }
 
-/// Reads the embedded data files.
-pub(crate) fn built_in() -> Result<Vec<ProviderData>, CatalogueError> {
-    FILES
-        .files()
-        .map(|file| {
-            let name = file.path().display().to_string();
-            let broken = |cause: String| CatalogueError::File { file: name.clone(), cause };
-            let text = file.contents_utf8().ok_or_else(|| broken("it is not UTF-8".to_owned()))?;
-            let data: ProviderData = toml::from_str(text).map_err(|e| broken(e.to_string()))?;
-            if data.authorize.url.is_none() || data.token.url.is_none() {
-                return Err(broken("it needs authorize.url and token.url".to_owned()));
-            }
-            Ok(data)
-        })
-        .collect()
+/// How alike two words are, from 0 to 1: one part by their letters (Jaro–Winkler), two parts by the slips of the keyboard
+/// between them, of which two letters in the wrong order are one.
+fn alike(a: &str, b: &str) -> f64 {
+    (strsim::jaro_winkler(a, b) + 2.0 * strsim::normalized_damerau_levenshtein(a, b)) / 3.0
 }
 
 fn check_complete(id: &ProviderId, settings: &ProviderSettings) -> Result<(), CatalogueError> {
@@ -193,58 +180,4 @@ fn check_urls(id: &ProviderId, settings: &ProviderSettings) -> Result<(), Catalo
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::OutboundPolicy;
-
-    #[test]
-    fn every_data_file_is_sane() {
-        let files = built_in().unwrap();
-        assert!(files.len() >= 4);
-        let policy = OutboundPolicy::default();
-        let mut words = BTreeSet::new();
-        for data in &files {
-            let id = data.id.as_str();
-            assert!(FILES.get_file(format!("{id}.toml")).is_some(), "{id} lies in a file of another name");
-            assert!(!data.name.trim().is_empty() && data.docs_url.is_some(), "{id}");
-            for word in data.aliases.iter().map(String::as_str).chain([id]) {
-                assert!(ProviderId::parse(word).is_ok(), "{id}: {word}");
-                assert!(words.insert(word), "two files claim {word}");
-            }
-            let revoke = data.revoke.url.as_ref().map(|url| Url::parse(url).unwrap());
-            let urls = [
-                &data.docs_url,
-                &data.authorize.url,
-                &data.token.url,
-                &data.refresh.url,
-                &data.identity.url,
-                &data.api.base_url,
-                &revoke,
-            ];
-            for url in urls.into_iter().flatten() {
-                assert!(policy.check(url).is_ok() && url.domain().is_some(), "{id}: {url}");
-                assert!(url.fragment().is_none(), "{id}: {url}");
-            }
-            if let Some(base) = &data.api.base_url {
-                let host = base.host_str().unwrap();
-                assert!(data.api.hosts.iter().any(|h| h == host), "{id}: {host} is not among the hosts");
-            }
-            assert!(!data.identity.account_id.is_empty(), "{id}");
-            assert!(!data.scope.separator.is_empty(), "{id}");
-            for kept in ["state", "redirect_uri", "response_type", "client_id", "code_challenge"] {
-                assert!(!data.authorize.params.contains_key(kept), "{id}: {kept} is not for data to say");
-            }
-        }
-    }
-
-    #[test]
-    fn an_unknown_word_in_a_data_file_is_an_error() {
-        let text = "id = \"p\"\nname = \"P\"\n[token]\nurl = \"https://p.example/t\"\nurk = 1\n";
-        assert!(toml::from_str::<ProviderData>(text).unwrap_err().to_string().contains("urk"));
-    }
 }

@@ -80,7 +80,14 @@ async fn ask(wire: &Wire, issuer: &Issuer) -> Result<Metadata, OAuthError> {
 
 async fn fetch(wire: &Wire, place: &Url) -> Result<Metadata, OAuthError> {
     let answer = wire
-        .send(Call { method: Method::GET, url: place, authorization: None, fields: None, secrets: &[] })
+        .send(Call {
+            method: Method::GET,
+            url: place,
+            authorization: None,
+            headers: http::HeaderMap::new(),
+            fields: None,
+            secrets: &[],
+        })
         .await?;
     if !answer.status.is_success() {
         return Err(OAuthError::nonsense(format!("status {}", answer.status.as_u16())));

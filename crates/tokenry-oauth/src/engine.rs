@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use http::Method;
+use http::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretString};
 use tokenry_model::{Clock, EntropyError, Random, Scopes};
 use url::Url;
 
 use crate::answer::{self, Members};
 use crate::client_auth::basic;
+use crate::data::{IdentityFrom, Method, Place};
 use crate::discovery::{Discovery, Metadata};
-use crate::id_token;
 use crate::pkce::make_text;
+use crate::provider::UNKNOWN_AUTH;
 use crate::sanitise::sanitise;
 use crate::wire::{Call, Wire};
 use crate::{ClientAuth, Issuer, OAuthError, OutboundPolicy, PkceVerifier, Provider, TokenSet};
+use crate::{id_token, identity};
 
 /// Speaks to providers. Holds no token and no state but the connections and the issuers' metadata; share one.
 #[derive(Debug)]
@@ -117,12 +119,16 @@ impl OAuth {
         request: AuthorizeRequest<'_>,
     ) -> Result<Authorization, OAuthError> {
         let client_id = provider.require_client_id()?;
+        if let Some(why) = provider.not_supported() {
+            return Err(OAuthError::NotSupported { provider: provider.id.to_string(), why });
+        }
         let ends = self.endpoints(provider).await?;
         self.wire.check(&ends.authorize)?;
         self.wire.check(&ends.token)?;
 
         let data = &provider.data;
-        let scope = request.scopes.join(&data.scope.separator);
+        let scope = data.scope.asked(request.scopes).join(&data.scope.separator);
+        let second = data.scope.second.join(&data.scope.separator);
         let challenge = request.verifier.challenge();
         let mut params = vec![
             ("response_type", "code"),
@@ -131,7 +137,10 @@ impl OAuth {
             ("state", request.state),
         ];
         if !scope.is_empty() {
-            params.push(("scope", &scope));
+            params.push((&data.scope.param, &scope));
+        }
+        if let Some(name) = data.scope.second_param.as_deref().filter(|_| !second.is_empty()) {
+            params.push((name, &second));
         }
         if provider.uses_pkce() {
             params.extend([("code_challenge", challenge.as_str()), ("code_challenge_method", "S256")]);
@@ -139,10 +148,16 @@ impl OAuth {
         if let Some(nonce) = request.nonce.filter(|_| request.scopes.contains("openid")) {
             params.push(("nonce", nonce));
         }
+        params.retain(|(name, _)| !data.authorize.drop.iter().any(|dropped| dropped == name));
+        for (name, _) in &mut params {
+            *name = data.authorize.rename.get(*name).map_or(*name, String::as_str);
+        }
         let fixed = data.authorize.params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let fixed: Vec<_> = fixed.filter(|(name, _)| !params.iter().any(|(ours, _)| ours == name)).collect();
         params.extend(fixed);
-        Ok(Authorization { url: with_params(&ends.authorize, &params), token_url: ends.token })
+        let mut url = with_params(&ends.authorize, &params);
+        url.set_fragment(data.authorize.fragment.as_deref());
+        Ok(Authorization { url, token_url: ends.token })
     }
 
     /// Spends a code (RFC 6749 §4.1.3). Never twice: what a failure means is the caller's to decide.
@@ -170,8 +185,12 @@ impl OAuth {
             fields.extend(owned(&[("code_verifier", verifier)]));
         }
         fields.extend(provider.data.token.params.clone());
-        let answer = self.ask(provider, ends.auth, &ends.token, fields, &[code, verifier]).await?;
+        let to = (provider.data.token.method, &ends.token);
+        let answer = self.ask(provider, ends.auth, to, fields, &[code, verifier]).await?;
         let mut tokens = TokenSet::read(&provider.data, &answer)?;
+        if provider.data.identity.from == IdentityFrom::Token {
+            tokens.account = Some(identity::account(provider, &answer)?);
+        }
         let id_token = answer.get("id_token").and_then(serde_json::Value::as_str);
         if let (Some(id_token), Some(issuer), true) =
             (id_token, provider.issuer(), exchange.scopes.contains("openid"))
@@ -204,13 +223,14 @@ impl OAuth {
         let ends = self.endpoints(provider).await?;
         let data = &provider.data;
         let token = refresh_token.expose_secret();
-        let mut fields = owned(&[("grant_type", "refresh_token"), ("refresh_token", token)]);
+        let mut fields = owned(&[("grant_type", &data.refresh.grant), (&data.refresh.token_param, token)]);
         if data.refresh.send_scope && !scopes.is_empty() {
-            fields.extend(owned(&[("scope", &scopes.join(&data.scope.separator))]));
+            fields.extend(owned(&[("scope", &data.scope.asked(scopes).join(&data.scope.separator))]));
         }
+        fields.retain(|(name, _)| !data.refresh.drop.contains(name));
         fields.extend(data.refresh.params.clone());
-        let url = data.refresh.url.as_ref().unwrap_or(&ends.token);
-        let answer = self.ask(provider, ends.auth, url, fields, &[token]).await?;
+        let url = data.refresh.url.as_ref().and_then(Place::url).unwrap_or(&ends.token);
+        let answer = self.ask(provider, ends.auth, (data.refresh.method, url), fields, &[token]).await?;
         TokenSet::read(data, &answer)
     }
 
@@ -251,12 +271,20 @@ impl OAuth {
         let metadata = self.metadata(provider).await?;
         let found = metadata.as_deref();
         let data = &provider.data;
-        let pick = |known: &Option<Url>, discovered: Option<&Option<Url>>, what: &'static str| {
-            known.clone().or_else(|| discovered.cloned().flatten()).ok_or_else(|| provider.missing(what))
+        let pick = |known: &Option<Place>, discovered: Option<&Option<Url>>, what: &'static str| {
+            known
+                .as_ref()
+                .and_then(Place::url)
+                .cloned()
+                .or_else(|| discovered.cloned().flatten())
+                .ok_or_else(|| provider.missing(what))
         };
         let has_secret = provider.client_secret.is_some();
         let auth = match data.token.auth {
-            Some(auth) => auth,
+            Some(auth) => auth.known().ok_or_else(|| OAuthError::NotSupported {
+                provider: provider.id.to_string(),
+                why: UNKNOWN_AUTH.to_owned(),
+            })?,
             None => ClientAuth::pick(
                 found.and_then(|m| m.token_endpoint_auth_methods_supported.as_deref()),
                 has_secret,
@@ -273,7 +301,13 @@ impl OAuth {
                 .url
                 .clone()
                 .or_else(|| Some(found?.revocation_endpoint.as_ref()?.to_string())),
-            userinfo: data.identity.url.clone().or_else(|| found?.userinfo_endpoint.clone()),
+            userinfo: data
+                .identity
+                .url
+                .as_ref()
+                .and_then(Place::url)
+                .cloned()
+                .or_else(|| found?.userinfo_endpoint.clone()),
             auth,
         })
     }
@@ -283,18 +317,35 @@ impl OAuth {
         &self,
         provider: &Provider,
         auth: ClientAuth,
-        url: &Url,
+        (method, url): (Method, &Url),
         mut fields: Vec<(String, String)>,
         sent: &[&str],
     ) -> Result<Members, OAuthError> {
         let client_id = provider.require_client_id()?;
         let secret = provider.client_secret.as_ref();
+        let token = &provider.data.token;
         let authorization = auth.apply(provider.id.as_str(), client_id, secret, &mut fields)?;
         let basic = secret.map(|secret| basic(client_id, secret)).unwrap_or_default();
         let mut secrets = vec![basic.as_str(), secret.map_or("", |s| s.expose_secret())];
         secrets.extend(sent);
-        let fields = Some((provider.data.token.encoding, fields));
-        let call = Call { method: Method::POST, url, authorization, fields, secrets: &secrets };
+        fields.retain(|(name, _)| !token.drop.contains(name));
+        provider.rename(&mut fields);
+        let headers = provider.headers(&token.headers)?;
+        let (with_query, fields) = match method {
+            Method::Post => (None, Some((token.encoding, fields))),
+            Method::Get => {
+                let pairs: Vec<_> = fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+                (Some(with_params(url, &pairs)), None)
+            }
+        };
+        let call = Call {
+            method: if fields.is_some() { http::Method::POST } else { http::Method::GET },
+            url: with_query.as_ref().unwrap_or(url),
+            authorization: authorization.map(|value| (AUTHORIZATION, value)),
+            headers,
+            fields,
+            secrets: &secrets,
+        };
         let answer = self.wire.send(call).await?;
         answer::read(&answer, &provider.data.errors, &secrets)
     }

@@ -27,6 +27,14 @@ pub enum OAuthError {
         /// The settings that are missing.
         what: Vec<&'static str>,
     },
+    /// The provider needs something that Tokenry cannot do yet. No request was made.
+    #[error("{provider} cannot be connected by a link: {why}")]
+    NotSupported {
+        /// The provider's id.
+        provider: String,
+        /// What it needs.
+        why: String,
+    },
     /// An error answer (RFC 6749 §5.2), such as `invalid_grant`.
     #[error("the provider refused: {code}{}", .description.as_deref().map(|d| format!(" ({d})")).unwrap_or_default())]
     Refused {

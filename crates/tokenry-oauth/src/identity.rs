@@ -1,10 +1,10 @@
 //! Whose account a grant opens.
 
-use http::{HeaderValue, Method};
 use secrecy::ExposeSecret;
 use tokenry_model::Account;
 
 use crate::answer::{self, Members, at, text};
+use crate::data::Method;
 use crate::engine::OAuth;
 use crate::wire::Call;
 use crate::{OAuthError, Provider, TokenSet};
@@ -27,18 +27,25 @@ impl OAuth {
     ) -> Result<Option<Account>, OAuthError> {
         let known = tokens.id_claims.as_ref();
         let from_id_token = || known.map(|c| Account { id: c.subject.clone(), label: c.label.clone() });
+        if let Some(account) = &tokens.account {
+            return Ok(Some(account.clone()));
+        }
         let Some(url) = self.endpoints(provider).await?.userinfo else { return Ok(from_id_token()) };
 
         let token = tokens.access_token.expose_secret();
-        let mut authorization = HeaderValue::try_from(format!("Bearer {token}"))
-            .map_err(|_| OAuthError::nonsense("the access token does not fit into a header"))?;
-        authorization.set_sensitive(true);
+        let identity = &provider.data.identity;
+        let method = match identity.method {
+            Method::Get => http::Method::GET,
+            Method::Post => http::Method::POST,
+        };
+        let fields = Some(&identity.params).filter(|params| !params.is_empty());
         let secrets = [token];
         let call = Call {
-            method: Method::GET,
+            method,
             url: &url,
-            authorization: Some(authorization),
-            fields: None,
+            authorization: Some(provider.credential(&tokens.access_token)?),
+            headers: provider.headers(&provider.data.api.headers)?,
+            fields: fields.map(|params| (identity.encoding, params.clone().into_iter().collect())),
             secrets: &secrets,
         };
         let answer = match self.wire().send(call).await {
@@ -62,16 +69,22 @@ impl OAuth {
                 return Ok(Some(Account { id: claims.subject.clone(), label }));
             }
         }
-        let paths = &provider.data.identity.account_id;
-        let id = paths
-            .iter()
-            .find_map(|path| at(&members, path).and_then(text))
-            .filter(|id| id.len() <= MAX_ID_BYTES && !id.chars().any(char::is_control))
-            .ok_or_else(|| {
-                OAuthError::nonsense(format!("the account has no usable id at {}", paths.join(" or ")))
-            })?;
-        Ok(Some(Account { id, label: label(&members, &provider.data.identity.account_label) }))
+        account(provider, &members).map(Some)
     }
+}
+
+/// The account that the members describe.
+pub(crate) fn account(provider: &Provider, members: &Members) -> Result<Account, OAuthError> {
+    let identity = &provider.data.identity;
+    let paths = &identity.account_id;
+    let id = paths
+        .iter()
+        .find_map(|path| at(members, path).and_then(text))
+        .filter(|id| id.len() <= MAX_ID_BYTES && !id.chars().any(char::is_control))
+        .ok_or_else(|| {
+            OAuthError::nonsense(format!("the account has no usable id at {}", paths.join(" or ")))
+        })?;
+    Ok(Account { id, label: label(members, &identity.account_label) })
 }
 
 /// The first of the paths at which there is a word for the account.

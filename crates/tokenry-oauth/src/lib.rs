@@ -2,6 +2,7 @@
 
 mod address;
 mod answer;
+mod built_in;
 mod catalogue;
 mod client_auth;
 mod data;
@@ -21,7 +22,7 @@ mod wire;
 
 pub use catalogue::{Catalogue, CatalogueError};
 pub use client_auth::ClientAuth;
-pub use data::{CountedFrom, Rotation, RotationMode};
+pub use data::{Capture, CountedFrom, Kind, Rotation, RotationMode, Setting};
 pub use engine::{Authorization, AuthorizeRequest, Exchange, OAuth};
 pub use error::{OAuthError, Refusal};
 pub use issuer::{InvalidIssuer, Issuer};

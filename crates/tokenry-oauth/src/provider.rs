@@ -1,14 +1,16 @@
 //! A provider as it stands: its data, with what the operator configured laid over them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use tokenry_model::{ProviderId, Scopes};
 use url::Url;
 
-use crate::data::{PkceMode, ProviderData, RevokeAuth};
-use crate::{ClientAuth, Issuer, Lifetime, OAuthError, Rotation, TokenSet};
+use crate::data::{PkceMode, Place, ProviderData, RevokeAuth, TokenAuth};
+use crate::{Capture, ClientAuth, Issuer, Kind, Lifetime, OAuthError, Rotation, Setting, TokenSet};
 
 /// What an operator configures: credentials for a built-in provider, or a provider of their own.
 ///
@@ -70,7 +72,17 @@ pub enum Readiness {
         /// Where the provider says how to register.
         docs_url: Option<Url>,
     },
+    /// A pasted token works; connecting by a link does not, whatever the operator configures.
+    NotSupported {
+        /// Why, as the rest of a sentence: for people.
+        why: String,
+        /// Where the provider says how to get a token.
+        docs_url: Option<Url>,
+    },
 }
+
+/// Why a provider is refused whose way to authenticate is only declared.
+pub(crate) const UNKNOWN_AUTH: &str = "its way to authenticate the client is not supported yet";
 
 /// A provider: data and settings in one.
 #[derive(Debug, Clone)]
@@ -115,16 +127,17 @@ impl Provider {
             // Nobody says who stands behind the new endpoints.
             data.issuer = None;
         }
-        replace(&mut data.authorize.url, settings.authorize_url);
-        replace(&mut data.token.url, settings.token_url);
+        replace(&mut data.authorize.url, settings.authorize_url.map(Place::Url));
+        replace(&mut data.token.url, settings.token_url.map(Place::Url));
         replace(&mut data.revoke.url, settings.revoke_url.map(|url| unescape_template(url.as_str())));
-        replace(&mut data.identity.url, settings.userinfo_url);
-        let has_secret = settings.client_secret.as_ref().is_some_and(|secret| !secret.expose_secret().is_empty());
+        replace(&mut data.identity.url, settings.userinfo_url.map(Place::Url));
+        let has_secret =
+            settings.client_secret.as_ref().is_some_and(|secret| !secret.expose_secret().is_empty());
         if settings.client_id.is_some() && !has_secret && settings.pkce != Some(false) {
             // An id alone is a public client: PKCE stands in for the secret (RFC 7636). Said otherwise below, it is not.
-            data.token.auth = Some(ClientAuth::None);
+            data.token.auth = Some(TokenAuth::None);
         }
-        replace(&mut data.token.auth, settings.token_auth);
+        replace(&mut data.token.auth, settings.token_auth.map(TokenAuth::from));
         if let Some(scopes) = settings.scopes {
             data.scope.default = scopes;
         }
@@ -196,11 +209,14 @@ impl Provider {
     /// Whether the operator has configured enough to connect it. An id alone is enough where PKCE can stand in for the
     /// secret; whether the provider takes that, only the provider knows.
     pub fn readiness(&self) -> Readiness {
+        if let Some(why) = self.not_supported() {
+            return Readiness::NotSupported { why, docs_url: self.data.docs_url.clone() };
+        }
         let mut what = Vec::new();
         if self.client_id.is_none() {
             what.push("client_id");
         }
-        if self.client_secret.is_none() && self.data.token.auth != Some(ClientAuth::None) {
+        if self.client_secret.is_none() && self.data.token.auth != Some(TokenAuth::None) {
             what.push("client_secret");
         }
         if what.is_empty() {
@@ -208,6 +224,167 @@ impl Provider {
         } else {
             Readiness::Missing { what, docs_url: self.data.docs_url.clone() }
         }
+    }
+
+    /// Why it cannot be connected by a link here, if so. Nothing is begun that could not be ended.
+    pub(crate) fn not_supported(&self) -> Option<String> {
+        let data = &self.data;
+        match data.kind {
+            Kind::Oauth2 => {}
+            Kind::Oauth1 => {
+                return Some("it speaks OAuth 1.0a, which is not supported yet; paste a token".into());
+            }
+            Kind::ClientCredentials => {
+                return Some(
+                    "a program signs in there by itself, which is not supported yet; paste a token".into(),
+                );
+            }
+            Kind::ApiKey => {
+                return Some(format!("it hands out keys; paste your {}", self.credential_name()));
+            }
+            Kind::Basic => {
+                return Some(format!(
+                    "it wants a user name and a password; paste {}",
+                    self.credential_name()
+                ));
+            }
+        }
+        let mut names: Vec<&str> = Vec::new();
+        if !self.discovers {
+            let open = data.places_of_tokens().into_iter().flatten().flat_map(Place::names);
+            names.extend(open.filter(|name| !names.contains(name)).collect::<Vec<_>>());
+            names.sort_unstable();
+            names.dedup();
+        }
+        if !names.is_empty() {
+            return Some(format!(
+                "its addresses differ from account to account ({}), which is not supported yet; the operator can set \
+                 authorize_url and token_url for one of them, or paste a token",
+                names.join(", ")
+            ));
+        }
+        let sends = |c: &BTreeMap<String, Capture>| c.values().any(|c| c.send);
+        let needs = [
+            (data.token.auth.is_some_and(|auth| auth.known().is_none()), UNKNOWN_AUTH),
+            (
+                data.callback.code_param != "code",
+                "its code comes under another name, which is not supported yet",
+            ),
+            (
+                sends(&data.callback.capture) || sends(&data.token.capture),
+                "it wants back a value that comes with the person, which is not supported yet",
+            ),
+            (
+                data.token.upgrade_grant.is_some(),
+                "its first token must be exchanged for a longer one, which is not supported yet",
+            ),
+            (data.redirect.named, "it knows redirect URIs by a name only, which is not supported yet"),
+        ];
+        needs.into_iter().find_map(|(needed, why)| needed.then(|| format!("{why}; paste a token")))
+    }
+
+    /// What the service calls the thing that a person pastes.
+    pub fn credential_name(&self) -> &str {
+        self.data.credential.what.as_deref().unwrap_or(match self.data.kind {
+            Kind::ApiKey => "API key",
+            Kind::Basic => "user:password",
+            Kind::Oauth2 | Kind::Oauth1 | Kind::ClientCredentials => "access token",
+        })
+    }
+
+    /// Where the thing that a person pastes is made.
+    pub const fn credential_url(&self) -> Option<&Url> {
+        self.data.credential.url.as_ref()
+    }
+
+    /// How the service lets programs in.
+    pub const fn kind(&self) -> Kind {
+        self.data.kind
+    }
+
+    /// What the service is for, in one or more words of a fixed list.
+    pub fn categories(&self) -> &[String] {
+        &self.data.categories
+    }
+
+    /// Scopes that people usually need, and what each is good for.
+    pub const fn common_scopes(&self) -> &BTreeMap<String, String> {
+        &self.data.scope.common
+    }
+
+    /// What differs from connection to connection, by the names of the placeholders in the URLs.
+    pub const fn settings(&self) -> &BTreeMap<String, Setting> {
+        &self.data.config
+    }
+
+    /// Values that come back with the person and are worth keeping, by the names of the parameters.
+    pub const fn callback_captures(&self) -> &BTreeMap<String, Capture> {
+        &self.data.callback.capture
+    }
+
+    /// Values of the token answer that are worth keeping, by their names.
+    pub const fn token_captures(&self) -> &BTreeMap<String, Capture> {
+        &self.data.token.capture
+    }
+
+    /// The device authorization endpoint (RFC 8628 §3.1), where there is one.
+    pub const fn device_authorization_url(&self) -> Option<&Url> {
+        self.data.device.url.as_ref()
+    }
+
+    /// How old an access token must be before it can be refreshed.
+    pub const fn min_refresh_age(&self) -> Duration {
+        Duration::from_secs(self.data.refresh.min_age_s)
+    }
+
+    /// The query parameter that carries the credential, where the API reads no header.
+    pub fn api_query_param(&self) -> Option<&str> {
+        self.data.api.query_param.as_deref()
+    }
+
+    /// With [`Kind::Basic`]: what stands before and behind the colon.
+    pub fn basic_parts(&self) -> Option<(&str, &str)> {
+        let credential = &self.data.credential;
+        Some((credential.user.as_deref()?, credential.password.as_deref()?))
+    }
+
+    /// Whether the provider refuses plain `http` in redirect URIs, on `localhost` as well.
+    pub const fn redirect_must_be_https(&self) -> bool {
+        self.data.redirect.https_only
+    }
+
+    /// Gives the fields of a request the names that the provider has for them.
+    pub(crate) fn rename(&self, fields: &mut [(String, String)]) {
+        for (name, _) in fields {
+            if let Some(theirs) = self.data.token.rename.get(name) {
+                name.clone_from(theirs);
+            }
+        }
+    }
+
+    /// The header by which the API is called, with the credential in it.
+    pub(crate) fn credential(&self, token: &SecretString) -> Result<(HeaderName, HeaderValue), OAuthError> {
+        let api = &self.data.api;
+        let token = token.expose_secret();
+        let value = if api.scheme.is_empty() { token.to_owned() } else { format!("{} {token}", api.scheme) };
+        let mut value = HeaderValue::try_from(value)
+            .map_err(|_| OAuthError::nonsense("the access token does not fit into a header"))?;
+        value.set_sensitive(true);
+        let name = HeaderName::try_from(api.header.as_str())
+            .map_err(|_| OAuthError::nonsense("the data name no usable header for the token"))?;
+        Ok((name, value))
+    }
+
+    /// Headers from the data, with the client id where they want it.
+    pub(crate) fn headers(&self, data: &BTreeMap<String, String>) -> Result<HeaderMap, OAuthError> {
+        let client_id = self.client_id.as_deref().unwrap_or_default();
+        let one = |(name, value): (&String, &String)| {
+            let value = HeaderValue::try_from(value.replace("{client_id}", client_id)).ok()?;
+            Some((HeaderName::try_from(name.as_str()).ok()?, value))
+        };
+        data.iter().map(one).collect::<Option<HeaderMap>>().ok_or_else(|| {
+            OAuthError::nonsense("a header of the data, or the client id in it, cannot be sent")
+        })
     }
 
     /// Whether the provider has a way to revoke that can be used here. With discovery, whether it may have
@@ -247,8 +424,8 @@ impl Provider {
     }
 
     /// The root of the provider's API.
-    pub const fn api_base_url(&self) -> Option<&Url> {
-        self.data.api.base_url.as_ref()
+    pub fn api_base_url(&self) -> Option<&Url> {
+        self.data.api.base_url.as_ref().and_then(Place::url)
     }
 
     /// The hosts that may see the access token. `*.example.org` stands for every host below `example.org`.
@@ -270,7 +447,7 @@ impl Provider {
     }
 
     pub(crate) fn uses_pkce(&self) -> bool {
-        self.data.pkce.mode == PkceMode::On
+        self.data.pkce.mode != PkceMode::Off
     }
 
     /// The client id, or an error that says what is missing.

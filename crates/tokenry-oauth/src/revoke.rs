@@ -1,12 +1,13 @@
 //! Giving tokens back (RFC 7009, and the ways of those who have another).
 
 use http::Method;
+use http::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::answer;
 use crate::client_auth::basic;
-use crate::data::{RevokeAuth, RevokeMethod, RevokeTokens};
+use crate::data::{RevokeAuth, RevokeMethod, RevokeTokens, TokenIn};
 use crate::engine::{Endpoints, OAuth};
 use crate::wire::Call;
 use crate::{ClientAuth, OAuthError, Provider};
@@ -67,9 +68,12 @@ impl OAuth {
         hint: &str,
     ) -> Result<(), OAuthError> {
         let data = &provider.data.revoke;
-        let mut fields = vec![(data.token_param.clone(), token.expose_secret().to_owned())];
-        if data.token_param == "token" {
-            fields.push(("token_type_hint".to_owned(), hint.to_owned()));
+        let mut fields: Vec<_> = data.params.clone().into_iter().collect();
+        if data.token_in == TokenIn::Body {
+            fields.push((data.token_param.clone(), token.expose_secret().to_owned()));
+            if data.token_param == "token" {
+                fields.push(("token_type_hint".to_owned(), hint.to_owned()));
+            }
         }
         let auth = match data.auth {
             RevokeAuth::AsToken => Some(ends.auth),
@@ -80,9 +84,14 @@ impl OAuth {
         };
         let client_id = provider.require_client_id()?;
         let secret = provider.client_secret.as_ref();
-        let authorization = match auth {
+        let own = match auth {
             Some(auth) => auth.apply(provider.id.as_str(), client_id, secret, &mut fields)?,
             None => None,
+        };
+        provider.rename(&mut fields);
+        let authorization = match data.token_in {
+            TokenIn::Body => own.map(|value| (AUTHORIZATION, value)),
+            TokenIn::Header => Some(provider.credential(token)?),
         };
         let basic = secret.map(|secret| basic(client_id, secret)).unwrap_or_default();
         let secrets = [token.expose_secret(), secret.map_or("", |s| s.expose_secret()), &basic];
@@ -90,8 +99,13 @@ impl OAuth {
             RevokeMethod::Post => Method::POST,
             RevokeMethod::Delete => Method::DELETE,
         };
-        let fields = Some((data.encoding, fields));
-        let answer = self.wire().send(Call { method, url, authorization, fields, secrets: &secrets }).await?;
+        let fields = Some((data.encoding, fields)).filter(|(_, fields)| !fields.is_empty());
+        let headers = match data.token_in {
+            TokenIn::Body => provider.headers(&provider.data.token.headers)?,
+            TokenIn::Header => provider.headers(&provider.data.api.headers)?,
+        };
+        let call = Call { method, url, authorization, headers, fields, secrets: &secrets };
+        let answer = self.wire().send(call).await?;
         if answer.status.is_success() || data.gone.contains(&answer.status.as_u16()) {
             return Ok(());
         }

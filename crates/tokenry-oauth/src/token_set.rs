@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::Value;
-use tokenry_model::Scopes;
+use tokenry_model::{Account, Scopes};
 
 use crate::OAuthError;
 use crate::answer::{Members, at, number, text};
-use crate::data::ProviderData;
+use crate::data::{ExpiryUnit, ProviderData, Spends};
 
 /// No token is believed to live longer: ten years.
 const MAX_LIFETIME_S: f64 = 10.0 * 365.0 * 86400.0;
@@ -28,6 +28,8 @@ pub struct TokenSet {
     pub scopes: Option<Scopes>,
     /// Who the person is, from a checked id token. Only from [`OAuth::exchange`](crate::OAuth::exchange).
     pub id_claims: Option<IdClaims>,
+    /// Whose they are, where the answer itself says so and no userinfo does.
+    pub account: Option<Account>,
 }
 
 /// What a checked id token says about the person (OpenID Connect Core 1.0 §2). The identity is the pair of
@@ -72,7 +74,14 @@ impl TokenSet {
                 .and_then(Value::as_object)
                 .ok_or_else(|| OAuthError::nonsense(format!("there is no object at {path}")))?,
         };
-        let member = |name: &str| members.get(name);
+        let fields = &data.token.fields;
+        let member =
+            |name: &str| fields.get(name).map_or_else(|| members.get(name), |path| at(members, path));
+        let unit = match data.expiry.unit {
+            ExpiryUnit::Seconds => 1.0,
+            ExpiryUnit::Milliseconds => 0.001,
+        };
+        let lifetime = |value: &Value| lifetime(value, unit);
         let access_token = member("access_token")
             .and_then(Value::as_str)
             .ok_or_else(|| OAuthError::nonsense("there is no access token in it"))?;
@@ -97,20 +106,26 @@ impl TokenSet {
                 .into_iter()
                 .find_map(|name| member(name).and_then(lifetime))
                 .filter(|life| !life.is_zero());
+        let spent = match data.refresh.spends {
+            Spends::RefreshToken => refresh_token,
+            // It is its own refresh token.
+            Spends::AccessToken => Some(access_token),
+        };
         Ok(Self {
             access_token: access_token.into(),
-            refresh_token: refresh_token.map(SecretString::from),
-            expires_in: member("expires_in").and_then(lifetime),
+            refresh_token: spent.map(SecretString::from),
+            expires_in: member("expires_in").and_then(lifetime).filter(|_| !data.expiry.never),
             refresh_expires_in,
             scopes,
             id_claims: None,
+            account: None,
         })
     }
 }
 
 /// Seconds as a number or a text. Below zero is zero, and beyond ten years is ten years.
-fn lifetime(value: &Value) -> Option<Duration> {
-    Duration::try_from_secs_f64(number(value)?.clamp(0.0, MAX_LIFETIME_S)).ok()
+fn lifetime(value: &Value, unit: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64((number(value)? * unit).clamp(0.0, MAX_LIFETIME_S)).ok()
 }
 
 #[cfg(test)]

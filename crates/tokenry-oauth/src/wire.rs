@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::Client;
 use secrecy::zeroize::Zeroizing;
@@ -34,7 +34,9 @@ pub(crate) struct Wire {
 pub(crate) struct Call<'a> {
     pub(crate) method: Method,
     pub(crate) url: &'a Url,
-    pub(crate) authorization: Option<HeaderValue>,
+    /// The header that says who asks.
+    pub(crate) authorization: Option<(HeaderName, HeaderValue)>,
+    pub(crate) headers: HeaderMap,
     pub(crate) fields: Option<(Encoding, Vec<(String, String)>)>,
     /// What the call carries that must not show in an error.
     pub(crate) secrets: &'a [&'a str],
@@ -71,8 +73,10 @@ impl Wire {
         let host = call.url.host_str().unwrap_or_default();
         let client = if call.url.scheme() == "https" { &self.https } else { &self.http };
         let mut request = client.request(call.method, call.url.clone()).header(ACCEPT, "application/json");
-        if let Some(authorization) = call.authorization {
-            request = request.header(AUTHORIZATION, authorization);
+        // Ours give way to those that the data name: `Accept`, `User-Agent`.
+        request = request.headers(call.headers);
+        if let Some((name, value)) = call.authorization {
+            request = request.header(name, value);
         }
         if let Some((encoding, fields)) = call.fields {
             let (content_type, body) = encode(encoding, fields);

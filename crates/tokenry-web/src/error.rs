@@ -132,6 +132,7 @@ impl From<&BrokerError> for ApiError {
             BrokerError::Busy => say(StatusCode::SERVICE_UNAVAILABLE, "busy").retry_after(SHORTLY),
             BrokerError::ReconnectRequired { .. } => say(StatusCode::CONFLICT, "reconnect_required"),
             BrokerError::ProviderNotConfigured { .. } => say(StatusCode::CONFLICT, "provider_not_configured"),
+            BrokerError::ProviderNotSupported { .. } => say(StatusCode::CONFLICT, "provider_not_supported"),
             BrokerError::ProviderRefused { .. } => say(StatusCode::BAD_GATEWAY, "provider_refused"),
             BrokerError::ProviderAway { retry_after, .. } => {
                 say(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable").retry_after(*retry_after)

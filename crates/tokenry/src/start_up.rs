@@ -26,6 +26,8 @@ pub fn report(config: &Config, opened: &Opened, server: &Server) -> String {
         match provider.readiness() {
             Readiness::Ready => ready.push(provider),
             Readiness::Missing { what, .. } => missing.push((provider, what)),
+            // Nothing the operator could set up; a pasted token works.
+            Readiness::NotSupported { .. } => {}
         }
     }
     if ready.is_empty() {

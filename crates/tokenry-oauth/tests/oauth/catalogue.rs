@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokenry_model::{ProviderId, SecretString};
 use tokenry_oauth::{
-    Catalogue, CatalogueError, ClientAuth, Issuer, Provider, ProviderSettings, Readiness, RotationMode,
+    Catalogue, CatalogueError, ClientAuth, Issuer, Kind, Provider, ProviderSettings, Readiness, RotationMode,
 };
 use url::Url;
 
@@ -54,13 +54,14 @@ fn a_slip_of_the_keyboard_is_understood_and_noise_is_not() {
 #[test]
 fn without_credentials_a_provider_says_what_is_missing_and_where_to_get_it() {
     let catalogue = load(&[]).unwrap();
-    for provider in catalogue.iter() {
-        let Readiness::Missing { what, docs_url } = provider.readiness() else {
-            panic!("{} is ready", provider.id)
+    for word in ["spotify", "google", "git", "discord", "microsoft", "notion", "xero"] {
+        let Readiness::Missing { what, docs_url } = catalogue.find(word).unwrap().readiness() else {
+            panic!("{word} is ready")
         };
         assert_eq!(what, ["client_id", "client_secret"]);
         assert!(docs_url.is_some_and(|url| url.scheme() == "https"));
     }
+    assert!(catalogue.iter().all(|provider| provider.readiness() != Readiness::Ready));
     assert_eq!(provider("git", client()).readiness(), Readiness::Ready);
 }
 
@@ -68,8 +69,8 @@ fn without_credentials_a_provider_says_what_is_missing_and_where_to_get_it() {
 fn a_public_client_needs_no_secret() {
     let id_only = ProviderSettings { client_id: Some("id".into()), ..ProviderSettings::default() };
     let missing = |settings: ProviderSettings| match provider("spotify", settings).readiness() {
-        Readiness::Ready => vec![],
         Readiness::Missing { what, .. } => what,
+        _ => vec![],
     };
     assert!(missing(id_only.clone()).is_empty());
     assert!(missing(ProviderSettings { client_secret: Some("".into()), ..id_only.clone() }).is_empty());
@@ -115,7 +116,7 @@ fn configuration_changes_only_what_it_names() {
     assert_eq!(github.client_id(), Some("client:id"));
     assert!(github.revokes());
     assert!(catalogue.find("git").is_some());
-    assert_eq!(catalogue.iter().filter(|p| p.id.as_str().starts_with("git")).count(), 1);
+    assert_eq!(catalogue.iter().filter(|p| p.id.as_str() == "github").count(), 1);
 }
 
 #[test]
@@ -165,4 +166,55 @@ fn settings_and_providers_do_not_print_their_secret() {
     let settings = ProviderSettings { client_secret: Some(SecretString::from("s3ntinel")), ..own() };
     let shown = format!("{settings:?} {:?}", provider("own", settings.clone()));
     assert!(!shown.contains("s3ntinel"), "{shown}");
+}
+
+#[test]
+fn what_cannot_be_connected_by_a_link_says_so_and_what_to_do() {
+    for (word, kind, why) in [
+        ("openai", Kind::ApiKey, "paste your API key"),
+        ("twilio", Kind::Basic, "account SID"),
+        ("trello", Kind::Oauth1, "OAuth 1.0a"),
+        ("amadeus", Kind::ClientCredentials, "signs in there by itself"),
+        ("zendesk", Kind::Oauth2, "(subdomain)"),
+        ("apple", Kind::Oauth2, "authenticate the client is not supported yet"),
+        ("ebay", Kind::Oauth2, "redirect URIs by a name"),
+        ("vk-id", Kind::Oauth2, "comes with the person"),
+        ("instagram", Kind::Oauth2, "exchanged for a longer one"),
+        ("dingtalk", Kind::Oauth2, "code comes under another name"),
+    ] {
+        let provider = provider(word, client());
+        let Readiness::NotSupported { why: told, docs_url } = provider.readiness() else { panic!("{word}") };
+        assert!(told.contains(why) && told.contains("paste"), "{word}: {told}");
+        assert!(docs_url.is_some() && provider.kind() == kind, "{word}");
+    }
+}
+
+#[test]
+fn an_operator_who_names_the_addresses_makes_a_service_with_addresses_of_its_own_ready() {
+    let settings = ProviderSettings {
+        authorize_url: Some(Url::parse("https://acme.zendesk.com/oauth/authorizations/new").unwrap()),
+        token_url: Some(Url::parse("https://acme.zendesk.com/oauth/tokens").unwrap()),
+        ..client()
+    };
+    assert_eq!(provider("zendesk", settings).readiness(), Readiness::Ready);
+    let issuer = Some(Issuer::parse("https://acme.okta.com").unwrap());
+    assert_eq!(provider("okta", ProviderSettings { issuer, ..client() }).readiness(), Readiness::Ready);
+}
+
+#[test]
+fn a_service_says_what_a_person_needs_to_know() {
+    let catalogue = load(&[]).unwrap();
+    let find = |word| catalogue.find(word).unwrap();
+    assert_eq!(find("git").categories(), ["dev-tools"]);
+    assert_eq!(find("git").common_scopes()["read:user"], "who you are");
+    assert_eq!(find("slack").kind(), Kind::Oauth2);
+    assert!(find("slack").redirect_must_be_https());
+    assert_eq!(find("twilio").basic_parts(), Some(("account SID", "auth token")));
+    assert_eq!(find("openai").credential_url().unwrap().host_str(), Some("platform.openai.com"));
+    let subdomain = &find("zendesk").settings()["subdomain"];
+    assert!(subdomain.accepts("acme") && !subdomain.accepts("acme.evil.example/"));
+    let realm = &find("quickbooks").callback_captures()["realmId"];
+    assert!(realm.accepts("4620816365") && !realm.accepts("1; drop"));
+    assert_eq!(find("twitter").id.as_str(), "x");
+    assert_eq!(find("microsoft").api_base_url().unwrap().as_str(), "https://graph.microsoft.com/");
 }

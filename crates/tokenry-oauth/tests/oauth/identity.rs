@@ -17,6 +17,7 @@ fn tokens(id_claims: Option<IdClaims>) -> TokenSet {
         refresh_expires_in: None,
         scopes: None,
         id_claims,
+        account: None,
     }
 }
 
