@@ -1,6 +1,8 @@
 //! What a provider's data file may say. README.md explains each word for the people who write the files.
 
 mod place;
+#[cfg(test)]
+mod schema_tests;
 mod tokens;
 
 use std::collections::BTreeMap;
