@@ -12,7 +12,7 @@ use crate::client_auth::basic;
 use crate::data::{IdentityFrom, Method, Place};
 use crate::discovery::{Discovery, Metadata};
 use crate::pkce::make_text;
-use crate::provider::UNKNOWN_AUTH;
+use crate::readiness::UNKNOWN_AUTH;
 use crate::sanitise::sanitise;
 use crate::wire::{Call, Wire};
 use crate::{ClientAuth, Issuer, OAuthError, OutboundPolicy, PkceVerifier, Provider, TokenSet};
@@ -366,98 +366,4 @@ fn with_params(url: &Url, params: &[(&str, &str)]) -> Url {
 
 fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
-}
-
-/// What only data files can say, and no built-in one says yet.
-#[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-
-    use tokenry_model::SystemClock;
-
-    use super::*;
-    use crate::ProviderSettings;
-
-    const DATA: &str = r#"
-        id = "odd"
-        name = "Odd"
-        [authorize]
-        url = "BASE/authorize"
-        params = { audience = "api", state = "never" }
-        [scope]
-        separator = ","
-        [token]
-        url = "BASE/token"
-        auth = "body"
-        encoding = "json"
-        params = { flavour = "sweet" }
-        [refresh]
-        url = "BASE/renew"
-        params = { again = "yes" }
-        send_scope = true
-        [pkce]
-        mode = "off"
-    "#;
-
-    #[tokio::test]
-    async fn the_data_decide_where_and_how_tokens_are_asked_for() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&seen);
-        let answer = async move |uri: http::Uri, body: String| {
-            let fields: serde_json::Value = serde_json::from_str(&body).unwrap();
-            log.lock().unwrap().push((uri.to_string(), fields));
-            r#"{"access_token":"a"}"#
-        };
-        tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
-
-        let settings = ProviderSettings {
-            client_id: Some("id".into()),
-            client_secret: Some("secret".into()),
-            ..ProviderSettings::default()
-        };
-        let odd = Provider::new(toml::from_str(&DATA.replace("BASE", &base)).unwrap(), settings, false);
-        let policy = OutboundPolicy { allow_private: true, ..OutboundPolicy::default() };
-        let engine = OAuth::new(policy, Arc::new(SystemClock)).unwrap();
-        let scopes = Scopes::split("a b", " ");
-        let verifier = PkceVerifier::new("v".into());
-        let redirect_uri = &Url::parse("https://t.example/callback").unwrap();
-
-        let request =
-            AuthorizeRequest { redirect_uri, state: "s", verifier: &verifier, nonce: None, scopes: &scopes };
-        let made = engine.authorize(&odd, request).await.unwrap();
-        assert_eq!(
-            made.url.query().unwrap(),
-            "response_type=code&client_id=id&redirect_uri=https%3A%2F%2Ft.example%2Fcallback&state=s&scope=a%2Cb&audience=api"
-        );
-        let exchange = Exchange {
-            code: &"c".into(),
-            redirect_uri,
-            verifier: &verifier,
-            nonce: None,
-            token_url: &made.token_url,
-            scopes: &scopes,
-        };
-        engine.exchange(&odd, exchange).await.unwrap();
-        engine.refresh(&odd, &"r".into(), &scopes).await.unwrap();
-        let exchanged = serde_json::json!({
-            "grant_type": "authorization_code",
-            "code": "c",
-            "redirect_uri": "https://t.example/callback",
-            "flavour": "sweet",
-            "client_id": "id",
-            "client_secret": "secret",
-        });
-        let refreshed = serde_json::json!({
-            "grant_type": "refresh_token",
-            "refresh_token": "r",
-            "scope": "a,b",
-            "again": "yes",
-            "client_id": "id",
-            "client_secret": "secret",
-        });
-        let expected = [("/token".to_owned(), exchanged), ("/renew".to_owned(), refreshed)];
-        assert_eq!(*seen.lock().unwrap(), expected);
-    }
 }

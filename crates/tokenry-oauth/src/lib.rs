@@ -15,6 +15,9 @@ mod issuer;
 mod pkce;
 mod policy;
 mod provider;
+#[cfg(test)]
+mod quirk_tests;
+mod readiness;
 mod revoke;
 mod sanitise;
 mod token_set;
@@ -28,6 +31,7 @@ pub use error::{OAuthError, Refusal};
 pub use issuer::{InvalidIssuer, Issuer};
 pub use pkce::PkceVerifier;
 pub use policy::OutboundPolicy;
-pub use provider::{Provider, ProviderSettings, Readiness};
+pub use provider::{Provider, ProviderSettings};
+pub use readiness::Readiness;
 pub use revoke::Grant;
 pub use token_set::{IdClaims, Lifetime, TokenSet};
