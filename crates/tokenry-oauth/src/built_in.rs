@@ -195,7 +195,13 @@ mod tests {
                 Place::Url(url) => url.clone(),
                 Place::Template(template) => probe(template),
             });
-            let plain = [&data.docs_url, &data.device.url, &data.oauth1.request_url, &data.credential.url];
+            let plain = [
+                &data.docs_url,
+                &data.device.url,
+                &data.oauth1.request_url,
+                &data.credential.url,
+                &data.token.upgrade.as_ref().map(|u| u.url.clone()),
+            ];
             let revoke = data.revoke.url.iter().map(|url| probe(url));
             for url in places.chain(plain.into_iter().flatten().cloned()).chain(revoke) {
                 assert!(policy.check(&url).is_ok() && url.domain().is_some(), "{id}: {url}");

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::answer::{self, Members};
 use crate::client_auth::basic;
-use crate::data::{IdentityFrom, Method, Place};
+use crate::data::{IdentityFrom, Method, Place, UpgradeData};
 use crate::discovery::{Discovery, Metadata};
 use crate::pkce::make_text;
 use crate::readiness::UNKNOWN_AUTH;
@@ -160,7 +160,8 @@ impl OAuth {
         Ok(Authorization { url, token_url: ends.token })
     }
 
-    /// Spends a code (RFC 6749 §4.1.3). Never twice: what a failure means is the caller's to decide.
+    /// Spends a code (RFC 6749 §4.1.3). Never twice: what a failure means is the caller's to decide. Where the first
+    /// access token is only good for getting another, that is done at once, with a second request.
     ///
     /// # Errors
     /// [`OAuthError::Changed`] when the token endpoint is not the flow's; [`OAuthError::WrongIdToken`] when
@@ -191,6 +192,9 @@ impl OAuth {
         if provider.data.identity.from == IdentityFrom::Token {
             tokens.account = Some(identity::account(provider, &answer)?);
         }
+        if let Some(upgrade) = &provider.data.token.upgrade {
+            tokens = self.upgrade(provider, ends.auth, upgrade, tokens).await?;
+        }
         let id_token = answer.get("id_token").and_then(serde_json::Value::as_str);
         if let (Some(id_token), Some(issuer), true) =
             (id_token, provider.issuer(), exchange.scopes.contains("openid"))
@@ -205,6 +209,26 @@ impl OAuth {
             tokens.id_claims = Some(id_token::check(id_token, &expected)?);
         }
         Ok(tokens)
+    }
+
+    /// Exchanges the first access token for one that lives longer. What else the first answer said stays.
+    async fn upgrade(
+        &self,
+        provider: &Provider,
+        auth: ClientAuth,
+        upgrade: &UpgradeData,
+        first: TokenSet,
+    ) -> Result<TokenSet, OAuthError> {
+        let token = first.access_token.expose_secret();
+        let fields = owned(&[("grant_type", &upgrade.grant), (&upgrade.token_param, token)]);
+        let answer = self.ask(provider, auth, (upgrade.method, &upgrade.url), fields, &[token]).await?;
+        let longer = TokenSet::read(&provider.data, &answer)?;
+        Ok(TokenSet {
+            scopes: longer.scopes.or(first.scopes),
+            account: first.account,
+            refresh_token: longer.refresh_token.or(first.refresh_token),
+            ..longer
+        })
     }
 
     /// Spends a refresh token (RFC 6749 §6). One request, never a second.

@@ -235,6 +235,28 @@ async fn an_access_token_may_be_its_own_refresh_token() {
 }
 
 #[tokio::test]
+async fn a_first_token_may_be_exchanged_at_once_for_one_that_lives_longer() {
+    let data = format!(
+        "{ENDS}[token.upgrade]\nurl = \"BASE/longer\"\nmethod = \"get\"\ngrant = \"stretch\"\ntoken_param = \"access_token\"\n\
+         [identity]\nfrom = \"token\"\naccount_id = [\"user_id\"]\n[refresh]\nspends = \"access_token\"\n"
+    );
+    let short = r#"{"access_token":"short","user_id":7,"scope":"a"}"#;
+    let odd = Odd::start(&data, &[short, r#"{"access_token":"long","expires_in":5184000}"#]).await;
+    let tokens = odd.exchange().await.unwrap();
+    assert_eq!(tokens.access_token.expose_secret(), "long");
+    assert_eq!(tokens.refresh_token.unwrap().expose_secret(), "long");
+    assert_eq!(
+        (tokens.account.unwrap().id.as_str(), tokens.scopes.unwrap().to_string().as_str()),
+        ("7", "a")
+    );
+    let second = &odd.seen()[1];
+    assert!(second.line.starts_with("GET /longer?"), "{second:?}");
+    let query = second.query();
+    assert_eq!((query["grant_type"].as_str(), query["access_token"].as_str()), ("stretch", "short"));
+    assert_eq!(query["client_secret"], "secret");
+}
+
+#[tokio::test]
 async fn a_token_that_never_expires_does_not_whatever_the_answer_says() {
     let odd =
         Odd::start(&format!("{ENDS}[expiry]\nnever = true\n"), &[r#"{"access_token":"a","expires_in":9}"#])

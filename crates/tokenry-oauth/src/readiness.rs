@@ -100,10 +100,6 @@ impl Provider {
                 sends(&data.callback.capture) || sends(&data.token.capture),
                 "it wants back a value that comes with the person, which is not supported yet",
             ),
-            (
-                data.token.upgrade_grant.is_some(),
-                "its first token must be exchanged for a longer one, which is not supported yet",
-            ),
             (data.redirect.named, "it knows redirect URIs by a name only, which is not supported yet"),
         ];
         needs.into_iter().find_map(|(needed, why)| needed.then(|| format!("{why}; paste a token")))

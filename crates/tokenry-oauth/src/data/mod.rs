@@ -18,7 +18,7 @@ pub(crate) use self::place::names_in_host;
 pub use self::tokens::{CountedFrom, Rotation, RotationMode};
 pub(crate) use self::tokens::{
     ExpiryData, ExpiryUnit, Method, RefreshData, RevokeAuth, RevokeData, RevokeMethod, RevokeTokens, Spends,
-    TokenAuth, TokenData, TokenIn,
+    TokenAuth, TokenData, TokenIn, UpgradeData,
 };
 use crate::Issuer;
 

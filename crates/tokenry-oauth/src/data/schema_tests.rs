@@ -66,6 +66,7 @@ fn the_schema_names_exactly_the_fields_that_the_structs_know() {
     let tables = schema["properties"].as_object().unwrap().values().filter(|p| p.get("properties").is_some());
     assert_eq!(tables.count(), parts.len());
     assert_eq!(keys(&schema["$defs"]["capture"]), fields_of::<Capture>());
+    assert_eq!(keys(&schema["properties"]["token"]["properties"]["upgrade"]), fields_of::<UpgradeData>());
     assert_eq!(keys(&schema["$defs"]["setting"]), fields_of::<Setting>());
 }
 
@@ -77,6 +78,7 @@ fn the_schema_names_exactly_the_words_that_the_enums_know() {
         ("/properties/token/properties/method", variants_of::<Method>()),
         ("/properties/token/properties/auth", variants_of::<TokenAuth>()),
         ("/properties/token/properties/encoding", variants_of::<Encoding>()),
+        ("/properties/token/properties/upgrade/properties/method", variants_of::<Method>()),
         ("/properties/refresh/properties/method", variants_of::<Method>()),
         ("/properties/refresh/properties/spends", variants_of::<Spends>()),
         ("/properties/rotation/properties/mode", variants_of::<RotationMode>()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use url::Url;
 
 use super::{Capture, Encoding, Place};
 use crate::ClientAuth;
@@ -77,8 +78,19 @@ pub(crate) struct TokenData {
     pub(crate) capture: BTreeMap<String, Capture>,
     /// Token types that are as good as `Bearer` here.
     pub(crate) token_types: Vec<String>,
-    /// The grant by which the first access token is exchanged for one that lives longer.
-    pub(crate) upgrade_grant: Option<String>,
+    /// How the first access token is exchanged for one that lives longer, at once.
+    pub(crate) upgrade: Option<UpgradeData>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpgradeData {
+    pub(crate) url: Url,
+    #[serde(default)]
+    pub(crate) method: Method,
+    pub(crate) grant: String,
+    /// The field with the first access token.
+    pub(crate) token_param: String,
 }
 
 /// What is spent to get a fresh access token.

@@ -179,7 +179,6 @@ fn what_cannot_be_connected_by_a_link_says_so_and_what_to_do() {
         ("apple", Kind::Oauth2, "authenticate the client is not supported yet"),
         ("ebay", Kind::Oauth2, "redirect URIs by a name"),
         ("vk-id", Kind::Oauth2, "comes with the person"),
-        ("instagram", Kind::Oauth2, "exchanged for a longer one"),
         ("dingtalk", Kind::Oauth2, "code comes under another name"),
     ] {
         let provider = provider(word, client());
