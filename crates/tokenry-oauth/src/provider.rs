@@ -107,6 +107,10 @@ impl Provider {
         replace(&mut data.token.url, settings.token_url.map(Place::Url));
         replace(&mut data.revoke.url, settings.revoke_url.map(|url| unescape_template(url.as_str())));
         replace(&mut data.identity.url, settings.userinfo_url.map(Place::Url));
+        if data.revoke.url.as_ref().is_some_and(|url| url.replace("{client_id}", "").contains('{')) {
+            // Nobody has said where it is for this account.
+            data.revoke.url = None;
+        }
         let has_secret =
             settings.client_secret.as_ref().is_some_and(|secret| !secret.expose_secret().is_empty());
         if settings.client_id.is_some() && !has_secret && settings.pkce != Some(false) {

@@ -196,6 +196,12 @@ fn an_operator_who_names_the_addresses_makes_a_service_with_addresses_of_its_own
         ..client()
     };
     assert_eq!(provider("zendesk", settings).readiness(), Readiness::Ready);
+    let own_okta = provider("okta", own());
+    assert_eq!(
+        (own_okta.readiness(), own_okta.revokes()),
+        (Readiness::Ready, false),
+        "nobody said where to revoke"
+    );
     let issuer = Some(Issuer::parse("https://acme.okta.com").unwrap());
     assert_eq!(provider("okta", ProviderSettings { issuer, ..client() }).readiness(), Readiness::Ready);
 }
