@@ -5,7 +5,9 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokenry_model::{Clock, EntropyError, ProviderId, Random, Sealed, SecretSlice, SecretString, Username};
+use tokenry_model::{
+    Clock, EntropyError, ExposeSecret as _, ProviderId, Random, Sealed, SecretSlice, SecretString, Username,
+};
 use tokenry_oauth::{Catalogue, OAuth, Provider};
 use tokenry_store::{Store, StoreError, StoredKey, StoredSigningKey};
 use tokenry_vault::{Context, KeyId, MasterKey, Vault, VaultError, WrappedKey};
@@ -80,6 +82,8 @@ pub struct Inner {
     pub(crate) sessions: Sessions,
     pub(crate) passwords: Passwords,
     pub(crate) metrics: Metrics,
+    /// What this process is called on the leases it takes.
+    pub(crate) process: String,
     /// Refreshes under way in this process, by connection.
     pub(crate) flights: Flights,
     /// Work that must not be torn: a stop waits for it.
@@ -128,7 +132,9 @@ impl Broker {
             .ok_or(OpenError::Unusable("the parameters for password hashing are not usable"))?;
         let nobody = Username::parse("nobody-can-have-this-name")
             .map_err(|_| OpenError::Unusable("the stand-in username is not usable"))?;
+        let process = random_token(&*random)?.expose_secret().to_owned();
         Ok(Self(Arc::new(Inner {
+            process,
             store,
             vault,
             catalogue,

@@ -1,14 +1,20 @@
-//! Refresh: one per connection in this process, in a task of its own, written under the generation it read.
+//! Refresh: one per connection, over all processes; in a task of its own; written under the generation it read.
+//!
+//! In one process callers share a flight. Over processes the row carries a lease. What is about to be spent is durable
+//! before the call, so that after a crash the next holder knows.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokenry_model::{Connection, ConnectionId, ConnectionState, CredentialKind, SecretString};
+use tokenry_model::{
+    Connection, ConnectionId, ConnectionState, CredentialKind, ExposeSecret as _, RefreshIntent, SecretString,
+};
 use tokenry_oauth::{OAuthError, Provider, TokenSet};
 use tokenry_store::{NewCredential, SealedCredential, StoreError};
 use tokenry_vault::ConnectionField;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::boot::Broker;
 use crate::error::{BrokerError, is_passing};
@@ -18,6 +24,15 @@ type Outcome = Result<Arc<SecretString>, Arc<BrokerError>>;
 /// Who refreshes what at the moment, and where the others wait for it.
 pub(crate) type Flights = Mutex<HashMap<ConnectionId, watch::Receiver<Option<Outcome>>>>;
 
+/// How long a lease runs: longer than clocks of replicas differ, and short enough to wait for after a crash.
+const LEASE: Duration = Duration::from_secs(15);
+/// How often a lease is kept while a provider takes its time.
+const RENEW_LEASE: Duration = Duration::from_secs(5);
+/// How long a reader with a dead token waits for another process: a lease that nobody keeps ends before.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How soon, and at most how seldom, the row is looked at meanwhile.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+const LAST_LOOK: Duration = Duration::from_millis(250);
 /// How often, and how far apart, a new token is offered to a database that does not take it.
 const WRITE_TRIES: u32 = 6;
 const WRITE_PAUSE: Duration = Duration::from_millis(100);
@@ -57,22 +72,84 @@ impl Broker {
         arrival
     }
 
-    /// The refresh itself. `seen` is the row as the first caller saw it.
+    /// The refresh itself. `seen` is the row as the first caller saw it. Over all processes one holds the lease and calls
+    /// the provider; the others take its result, or go on with the old token while that lives.
     async fn refresh_alone(&self, seen: &Connection) -> Result<SecretString, BrokerError> {
-        // Between the caller's look and this task another refresh may have landed.
-        let Some(connection) = self.reread(seen).await? else { return Err(BrokerError::NoSuchConnection) };
-        if connection.generation != seen.generation {
-            return self.take_newer(&connection);
+        let patience = Instant::now() + PATIENCE;
+        let mut pause = FIRST_LOOK;
+        loop {
+            // Between the caller's look and this one another refresh may have landed.
+            let Some(connection) = self.reread(seen).await? else {
+                return Err(BrokerError::NoSuchConnection);
+            };
+            if connection.generation != seen.generation || connection.state != ConnectionState::Ok {
+                return self.take_newer(&connection);
+            }
+            let provider = self.stored_provider(&connection.provider)?;
+            let Some(sealed) = &connection.refresh_token else {
+                return self.without_refresh_token(&connection, &provider).await;
+            };
+            let context = grants::context(connection.user_id, connection.id, ConnectionField::RefreshToken);
+            let refresh_token = self.vault.open_text(&context, sealed)?;
+            if self.claim(&connection, &refresh_token).await? {
+                return self.refresh_claimed(&connection, &provider, &refresh_token).await;
+            }
+            if connection.expires_at.is_some_and(|at| at > self.clock.now()) {
+                return Ok(grants::open_access(&self.vault, &connection)?);
+            }
+            if Instant::now() >= patience {
+                let what = "another process is refreshing this token and has not come to an end".to_owned();
+                let cause = OAuthError::Unavailable { retry_after: None, what };
+                return Err(BrokerError::provider(&provider.name, cause));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LAST_LOOK);
         }
-        let provider = self.stored_provider(&connection.provider)?;
-        let Some(sealed) = &connection.refresh_token else {
-            return self.without_refresh_token(&connection, &provider).await;
+    }
+
+    /// Takes the lease. With it the intent is durable: what is about to be spent, and when.
+    async fn claim(&self, connection: &Connection, token: &SecretString) -> Result<bool, BrokerError> {
+        let now = self.clock.now();
+        let intent = RefreshIntent { token: self.intent_of(token), at: now };
+        let (id, generation) = (connection.id, connection.generation);
+        Ok(self.store.claim_refresh(id, generation, &self.process, now.plus(LEASE), &intent).await?)
+    }
+
+    fn intent_of(&self, token: &SecretString) -> [u8; 32] {
+        self.vault.fingerprint("refresh intent", token.expose_secret().as_bytes())
+    }
+
+    /// Calls the provider while the lease is held, and kept for as long as the provider takes.
+    async fn refresh_claimed(
+        &self,
+        connection: &Connection,
+        provider: &Provider,
+        refresh_token: &SecretString,
+    ) -> Result<SecretString, BrokerError> {
+        let mut call = std::pin::pin!(self.oauth.refresh(provider, refresh_token, &connection.scopes));
+        let answer = loop {
+            tokio::select! {
+                answer = &mut call => break answer,
+                () = tokio::time::sleep(RENEW_LEASE) => {
+                    let until = self.clock.now().plus(LEASE);
+                    if let Err(error) = self.store.update_lease(connection.id, &self.process, until).await {
+                        tracing::warn!(connection = %connection.id, %error, "a lease could not be kept");
+                    }
+                }
+            }
         };
-        let context = grants::context(connection.user_id, connection.id, ConnectionField::RefreshToken);
-        let refresh_token = self.vault.open_text(&context, sealed)?;
-        match self.oauth.refresh(&provider, &refresh_token, &connection.scopes).await {
-            Ok(tokens) => self.keep(&connection, &provider, &tokens).await,
-            Err(error) => Err(self.refused(&connection, &provider, error).await?),
+        match answer {
+            Ok(tokens) => self.keep(connection, provider, &tokens).await,
+            Err(error) => {
+                // Without an answer the token may be spent: whoever comes next is told so by the intent.
+                let unknown = matches!(error, OAuthError::Unavailable { .. } | OAuthError::Nonsense { .. });
+                let began_before = connection.intent.filter(|i| i.token == self.intent_of(refresh_token));
+                let outcome = self.refused(connection, provider, error, began_before).await;
+                if let Err(error) = self.store.delete_lease(connection.id, &self.process, unknown).await {
+                    tracing::warn!(connection = %connection.id, %error, "a lease could not be given back");
+                }
+                Err(outcome?)
+            }
         }
     }
 
@@ -136,6 +213,7 @@ impl Broker {
         connection: &Connection,
         provider: &Provider,
         error: OAuthError,
+        began_before: Option<RefreshIntent>,
     ) -> Result<BrokerError, BrokerError> {
         if !error.is_final_refusal() {
             let outcome = if is_passing(&error) { "away" } else { "failed" };
@@ -145,7 +223,14 @@ impl Broker {
             }
             return Ok(BrokerError::provider(&provider.name, error));
         }
-        let reason = format!("{} no longer honours the grant ({error})", provider.name);
+        let mut reason = format!("{} no longer honours the grant ({error})", provider.name);
+        if let Some(intent) = began_before {
+            let lost = format!(
+                "; a refresh begun at {} never got its answer, which may have been the cause",
+                intent.at
+            );
+            reason.push_str(&lost);
+        }
         let marked =
             self.store.update_reconnect_required(connection.id, connection.generation, &reason).await?;
         if !marked && let Some(newer) = self.reread(connection).await? {

@@ -2,8 +2,8 @@
 
 use sqlx::{FromRow, Row as _};
 use tokenry_model::{
-    Account, Connection, ConnectionId, ConnectionName, ConnectionState, CredentialKind, ProviderId, Scopes,
-    Sealed, Timestamp, UserId,
+    Account, Connection, ConnectionId, ConnectionName, ConnectionState, CredentialKind, ProviderId,
+    RefreshIntent, Scopes, Sealed, Timestamp, UserId,
 };
 
 use crate::database::{Store, on};
@@ -84,6 +84,8 @@ struct ConnectionRow {
     expires_at: Option<i64>,
     due_at: Option<i64>,
     generation: i64,
+    intent_hash: Option<Vec<u8>>,
+    intent_at: Option<i64>,
     created_at: i64,
     updated_at: i64,
 }
@@ -92,7 +94,7 @@ macro_rules! columns {
     () => {
         "c.id, c.user_id, c.name, c.token_type, c.provider, c.kind, c.state, c.state_reason, c.account_id, \
          c.account_label, c.scopes, c.sealed_access, c.sealed_refresh, c.expires_at, c.due_at, c.generation, \
-         c.created_at, c.updated_at"
+         c.intent_hash, c.intent_at, c.created_at, c.updated_at"
     };
 }
 
@@ -119,9 +121,21 @@ impl TryFrom<ConnectionRow> for Connection {
             expires_at: row.expires_at.map(Timestamp::from_micros),
             due_at: row.due_at.map(Timestamp::from_micros),
             generation: row.generation,
+            intent: intent(row.intent_hash, row.intent_at).map_err(|why| corrupt(&why))?,
             created_at: Timestamp::from_micros(row.created_at),
             updated_at: Timestamp::from_micros(row.updated_at),
         })
+    }
+}
+
+fn intent(hash: Option<Vec<u8>>, at: Option<i64>) -> Result<Option<RefreshIntent>, &'static str> {
+    match (hash, at) {
+        (None, None) => Ok(None),
+        (Some(hash), Some(at)) => {
+            let token = hash.try_into().map_err(|_| "the intent's hash is not 32 bytes")?;
+            Ok(Some(RefreshIntent { token, at: Timestamp::from_micros(at) }))
+        }
+        _ => Err("an intent is only half there"),
     }
 }
 
@@ -325,7 +339,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE connections SET sealed_access = $3, sealed_refresh = COALESCE($4, sealed_refresh), \
-                   scopes = $5, expires_at = $6, due_at = $7, updated_at = $8, generation = generation + 1 \
+                   scopes = $5, expires_at = $6, due_at = $7, updated_at = $8, generation = generation + 1, \
+                   lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
                    WHERE id = $1 AND generation = $2 AND deleted_at IS NULL";
         let rows = on!(self, write, |pool| sqlx::query(sql)
             .bind(id.get())
@@ -353,7 +368,8 @@ impl Store {
         generation: i64,
         reason: &str,
     ) -> Result<bool, StoreError> {
-        let sql = "UPDATE connections SET state = 'reconnect_required', state_reason = $3 \
+        let sql = "UPDATE connections SET state = 'reconnect_required', state_reason = $3, \
+                   lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
                    WHERE id = $1 AND generation = $2 AND deleted_at IS NULL";
         let rows = on!(self, write, |pool| sqlx::query(sql)
             .bind(id.get())
@@ -380,7 +396,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE connections SET kind = $2, state = 'ok', state_reason = NULL, \
                    account_label = COALESCE($3, account_label), sealed_access = $4, sealed_refresh = $5, \
-                   scopes = $6, expires_at = $7, due_at = $8, updated_at = $9, generation = generation + 1 \
+                   scopes = $6, expires_at = $7, due_at = $8, updated_at = $9, generation = generation + 1, \
+                   lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
                    WHERE id = $1 AND deleted_at IS NULL";
         let rows = on!(self, write, |pool| sqlx::query(sql)
             .bind(id.get())
@@ -413,7 +430,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE connections SET kind = 'plain', state = 'ok', state_reason = NULL, account_id = NULL, \
                    account_label = NULL, scopes = '', sealed_access = $3, sealed_refresh = NULL, expires_at = NULL, \
-                   due_at = NULL, updated_at = $4, generation = generation + 1 \
+                   due_at = NULL, updated_at = $4, generation = generation + 1, \
+                   lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
                    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
         let rows = on!(self, begin, |tx| {
             if revoke {
@@ -447,7 +465,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE connections SET deleted_at = $3, updated_at = $3, sealed_access = $4, \
-                   sealed_refresh = NULL, due_at = NULL, generation = generation + 1 \
+                   sealed_refresh = NULL, due_at = NULL, generation = generation + 1, \
+                   lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
                    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
         let rows = on!(self, begin, |tx| {
             if revoke {

@@ -5,6 +5,7 @@ mod database;
 mod error;
 mod flows;
 mod keys;
+mod leases;
 mod logins;
 mod revocations;
 mod users;
