@@ -8,8 +8,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use tokenry_sandbox::Sandbox;
-use tokenry_testkit::app::{ApiClient, CLIENT_ID, CLIENT_SECRET, PASSWORD, TestUser, start_sandbox};
+use reqwest::StatusCode;
+use tokenry_sandbox::{Fault, FaultKind, Sandbox};
+use tokenry_testkit::app::{Answer, ApiClient, CLIENT_ID, CLIENT_SECRET, PASSWORD, TestUser, start_sandbox};
 use tokenry_testkit::browser::Browser;
 
 const PROCESSES: usize = 8;
@@ -64,7 +65,7 @@ fn free_port() -> u16 {
 async fn sign_up_and_connect(base: &str) -> (TestUser, i64) {
     let mut api = ApiClient::new(base);
     let body = serde_json::json!({"username": "ada", "email": "ada@example.org", "password": PASSWORD});
-    api.post("/api/auth/signup", &body).await.expect(reqwest::StatusCode::OK);
+    api.post("/api/auth/signup", &body).await.expect(StatusCode::OK);
     api.token = Some(api.log_in("ada", PASSWORD).await);
     let user = TestUser { name: "ada".to_owned(), api };
     let (link, cookie) = user.link("sandbox").await;
@@ -117,23 +118,22 @@ async fn eight_processes_and_two_hundred_readers_make_one_refresh() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_is_killed_while_it_refreshes_is_followed_by_another() {
-    use tokenry_sandbox::{Fault, FaultKind};
+/// Kills a process while the provider answers its refresh as `fault` says. Gives what the next process answers a reader, and
+/// whether the torn call had spent the refresh token.
+async fn kill_in_the_middle(fault: FaultKind) -> (Answer, bool, Sandbox) {
     let data = tempfile::tempdir().unwrap();
     let sandbox = start_sandbox(ACCESS_TTL).await;
     let first = serve(data.path(), &sandbox, &format!("127.0.0.1:{}", free_port()));
     let (user, id) = sign_up_and_connect(&first.base).await;
     tokio::time::sleep(ACCESS_TTL).await;
 
-    sandbox.inject(Fault::on_refresh(FaultKind::Delay { ms: 1_000 }));
+    sandbox.inject(Fault::on_refresh(fault));
     let reader = user.clone();
     let torn =
         tokio::spawn(async move { reader.api.get(&reader.path(&format!("get/connection/{id}"))).await });
     tokio::time::sleep(Duration::from_millis(500)).await;
     drop(first);
     assert!(torn.await.is_err(), "the reader got an answer from a dead process");
-    // Whether the provider still did the work for a caller who was gone, only it knows.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let spent = sandbox.seen().refreshes == 1;
 
@@ -141,14 +141,22 @@ async fn a_process_that_is_killed_while_it_refreshes_is_followed_by_another() {
     let mut api = ApiClient::new(second.base.as_str());
     api.token.clone_from(&user.api.token);
     let user = TestUser { name: user.name.clone(), api };
-    let answer = user.get_token(id).await;
-    println!("the torn call had spent the refresh token: {spent}");
-    if spent {
-        // Its answer was on the wire when the process died: the one gap that no client can close, and it says so.
-        let said = answer.expect_error(409, "reconnect_required").text("message");
-        assert!(said.contains("never got its answer"), "{said}");
-    } else {
-        assert_eq!(answer.status, 200, "{answer:?}");
-        assert_eq!(sandbox.seen().refreshes, 1);
-    }
+    (user.get_token(id).await, spent, sandbox)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_killed_before_the_token_is_spent_is_followed_by_another() {
+    let (answer, spent, sandbox) = kill_in_the_middle(FaultKind::Delay { ms: 1_000 }).await;
+    assert!(!spent, "the sandbox did the work for a caller who was gone");
+    answer.expect(StatusCode::OK);
+    assert_eq!(sandbox.seen().refreshes, 1);
+}
+
+/// The one gap that no client can close: the token was spent, and its answer was on the wire when the process died.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_was_on_the_wire_when_the_process_died_is_reported_as_that() {
+    let (answer, spent, _sandbox) = kill_in_the_middle(FaultKind::SlowBody { ms_total: 5_000 }).await;
+    assert!(spent, "the sandbox did not do the work first");
+    let said = answer.expect_error(409, "reconnect_required").text("message");
+    assert!(said.contains("never got its answer"), "{said}");
 }
