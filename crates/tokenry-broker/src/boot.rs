@@ -9,7 +9,7 @@ use tokenry_model::{
     Clock, EntropyError, ExposeSecret as _, ProviderId, Random, Sealed, SecretSlice, SecretString, Username,
 };
 use tokenry_oauth::{Catalogue, OAuth, Provider};
-use tokenry_store::{Store, StoreError, StoredKey, StoredSigningKey};
+use tokenry_store::{Spool, Store, StoreError, StoredKey, StoredSigningKey};
 use tokenry_vault::{Context, KeyId, MasterKey, Vault, VaultError, WrappedKey};
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::passwords::Passwords;
 use crate::refresh::Flights;
 use crate::sessions::Sessions;
+use crate::spool::WaitingAnswers;
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
@@ -47,6 +48,8 @@ pub struct BrokerParts {
     pub random: Arc<dyn Random>,
     /// What the operator decides.
     pub settings: Settings,
+    /// Where answers wait that the database does not take.
+    pub spool: Spool,
 }
 
 /// Why the broker did not start.
@@ -61,6 +64,9 @@ pub enum OpenError {
     /// There are no random bytes.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+    /// The spool cannot be read. It may hold the only copy of a token.
+    #[error("the spool of refreshed tokens cannot be read: {0}")]
+    Spool(#[from] std::io::Error),
     /// A part does not fit.
     #[error("{0}")]
     Unusable(&'static str),
@@ -86,6 +92,9 @@ pub struct Inner {
     pub(crate) process: String,
     /// Refreshes under way in this process, by connection.
     pub(crate) flights: Flights,
+    /// Answers that the database does not take, on disk and in memory.
+    pub(crate) spool: Spool,
+    pub(crate) waiting: WaitingAnswers,
     /// Work that must not be torn: a stop waits for it.
     pub(crate) tasks: TaskTracker,
     /// A name that nobody can have: log-ins with an impossible name are counted under it.
@@ -122,7 +131,7 @@ impl Broker {
     /// # Errors
     /// [`OpenError`] when the master key is not the one, or the database is away.
     pub async fn open(parts: BrokerParts) -> Result<Self, OpenError> {
-        let BrokerParts { store, master, catalogue, oauth, clock, random, settings } = parts;
+        let BrokerParts { store, master, catalogue, oauth, clock, random, settings, spool } = parts;
         let vault = open_vault(&store, &master, &*clock, Arc::clone(&random)).await?;
         drop(master);
         let keys = open_signing_keys(&store, &vault, &*clock, &*random).await?;
@@ -133,7 +142,7 @@ impl Broker {
         let nobody = Username::parse("nobody-can-have-this-name")
             .map_err(|_| OpenError::Unusable("the stand-in username is not usable"))?;
         let process = random_token(&*random)?.expose_secret().to_owned();
-        Ok(Self(Arc::new(Inner {
+        let broker = Self(Arc::new(Inner {
             process,
             store,
             vault,
@@ -146,9 +155,13 @@ impl Broker {
             passwords,
             metrics: Metrics::default(),
             flights: Mutex::new(HashMap::new()),
+            spool,
+            waiting: Mutex::new(HashMap::new()),
             tasks: TaskTracker::new(),
             nobody,
-        })))
+        }));
+        broker.take_up_spool().await?;
+        Ok(broker)
     }
 
     /// What the broker counts.

@@ -100,6 +100,9 @@ impl Broker {
         if connection.due_at.is_none_or(|due| due > now) {
             return Ok(grants::open_access(&self.vault, connection)?);
         }
+        if let Some(token) = self.waiting_token(connection, now) {
+            return Ok(token);
+        }
         match self.refresh(connection).await {
             Ok(token) => Ok(token),
             // A provider that is away, or an operator's mistake, costs nobody a token that is still good.

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokenry_model::{
-    Connection, ConnectionId, ConnectionState, CredentialKind, ExposeSecret as _, RefreshIntent, SecretString,
+    Connection, ConnectionId, ConnectionState, ExposeSecret as _, RefreshIntent, SecretString,
 };
 use tokenry_oauth::{OAuthError, Provider, TokenSet};
-use tokenry_store::{NewCredential, SealedCredential, StoreError};
+use tokenry_store::Spooled;
 use tokenry_vault::ConnectionField;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -30,12 +30,11 @@ const LEASE: Duration = Duration::from_secs(15);
 const RENEW_LEASE: Duration = Duration::from_secs(5);
 /// How long a reader with a dead token waits for another process: a lease that nobody keeps ends before.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long an intent that was left behind is watched before its refresh token is tried again.
+const WATCH: Duration = Duration::from_secs(2);
 /// How soon, and at most how seldom, the row is looked at meanwhile.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 const LAST_LOOK: Duration = Duration::from_millis(250);
-/// How often, and how far apart, a new token is offered to a database that does not take it.
-const WRITE_TRIES: u32 = 6;
-const WRITE_PAUSE: Duration = Duration::from_millis(100);
 
 impl Broker {
     /// A fresh access token for a connection. Callers who come while one is being fetched share it, and one who goes away
@@ -75,9 +74,11 @@ impl Broker {
     /// The refresh itself. `seen` is the row as the first caller saw it. Over all processes one holds the lease and calls
     /// the provider; the others take its result, or go on with the old token while that lives.
     async fn refresh_alone(&self, seen: &Connection) -> Result<SecretString, BrokerError> {
-        let patience = Instant::now() + PATIENCE;
+        let began = Instant::now();
         let mut pause = FIRST_LOOK;
         loop {
+            // An answer of ours that the database did not take yet goes first: its refresh token is the one that counts.
+            self.write_waiting(seen.id).await?;
             // Between the caller's look and this one another refresh may have landed.
             let Some(connection) = self.reread(seen).await? else {
                 return Err(BrokerError::NoSuchConnection);
@@ -91,13 +92,16 @@ impl Broker {
             };
             let context = grants::context(connection.user_id, connection.id, ConnectionField::RefreshToken);
             let refresh_token = self.vault.open_text(&context, sealed)?;
-            if self.claim(&connection, &refresh_token).await? {
+            // Whoever left an intent may have an answer and no database: it gets a moment, now that there is one.
+            let may_come_back =
+                connection.intent.is_some_and(|intent| intent.held) && began.elapsed() < WATCH;
+            if !may_come_back && self.claim(&connection, &refresh_token).await? {
                 return self.refresh_claimed(&connection, &provider, &refresh_token).await;
             }
             if connection.expires_at.is_some_and(|at| at > self.clock.now()) {
                 return Ok(grants::open_access(&self.vault, &connection)?);
             }
-            if Instant::now() >= patience {
+            if began.elapsed() >= PATIENCE {
                 let what = "another process is refreshing this token and has not come to an end".to_owned();
                 let cause = OAuthError::Unavailable { retry_after: None, what };
                 return Err(BrokerError::provider(&provider.name, cause));
@@ -110,7 +114,7 @@ impl Broker {
     /// Takes the lease. With it the intent is durable: what is about to be spent, and when.
     async fn claim(&self, connection: &Connection, token: &SecretString) -> Result<bool, BrokerError> {
         let now = self.clock.now();
-        let intent = RefreshIntent { token: self.intent_of(token), at: now };
+        let intent = RefreshIntent { token: self.intent_of(token), at: now, held: true };
         let (id, generation) = (connection.id, connection.generation);
         Ok(self.store.claim_refresh(id, generation, &self.process, now.plus(LEASE), &intent).await?)
     }
@@ -165,46 +169,29 @@ impl Broker {
         let (user, id) = (connection.user_id, connection.id);
         let sealed =
             grants::seal_grant(&self.vault, user, id, &tokens.access_token, tokens.refresh_token.as_ref())?;
-        if self.write_refreshed(connection, &sealed, &credential).await? {
+        let answer = Spooled {
+            user_id: user,
+            connection_id: id,
+            provider: connection.provider.clone(),
+            account: connection.account.clone(),
+            generation: connection.generation,
+            sealed,
+            credential,
+        };
+        let Some(written) = self.write_or_spool(&answer, &tokens.access_token).await? else {
+            self.metrics.refreshed(provider.id.as_str(), "spooled");
+            return Ok(tokens.access_token.clone());
+        };
+        if written {
             self.metrics.refreshed(provider.id.as_str(), "ok");
             tracing::info!(connection = %id, provider = %provider.id, "refreshed");
             return Ok(tokens.access_token.clone());
         }
         // Somebody else wrote the row: a reconnect, a pasted token, or a delete. Theirs stands.
         self.metrics.refreshed(provider.id.as_str(), "superseded");
+        self.drop_superseded(&answer).await?;
         let newer = self.reread(connection).await?;
-        let orphaned = newer.as_ref().is_none_or(|newer| newer.kind != CredentialKind::OAuth2);
-        if orphaned && self.wants_revocation(connection).await? {
-            // The grant was dropped while the provider answered: what it answered must not outlive that.
-            self.store.insert_revocation(user, id, &connection.provider, &sealed, now).await?;
-            let broker = self.clone();
-            self.tasks.spawn(async move { broker.run_revocations(Some(id)).await });
-        }
         newer.map_or(Err(BrokerError::NoSuchConnection), |newer| self.take_newer(&newer))
-    }
-
-    async fn write_refreshed(
-        &self,
-        connection: &Connection,
-        sealed: &SealedCredential,
-        credential: &NewCredential,
-    ) -> Result<bool, StoreError> {
-        let mut tries = 0;
-        loop {
-            let now = self.clock.now();
-            let generation = connection.generation;
-            match self.store.update_refreshed(connection.id, generation, sealed, credential, now).await {
-                Ok(written) => return Ok(written),
-                Err(error) => {
-                    tries += 1;
-                    tracing::error!(connection = %connection.id, %error, tries, "a new token could not be written");
-                    if tries == WRITE_TRIES {
-                        return Err(error);
-                    }
-                    tokio::time::sleep(WRITE_PAUSE * 2_u32.pow(tries)).await;
-                }
-            }
-        }
     }
 
     /// What a failed refresh means for the connection.

@@ -154,6 +154,8 @@ pub struct RefreshIntent {
     pub token: [u8; 32],
     /// When it began.
     pub at: Timestamp,
+    /// Whether whoever began it never said how it ended: still at it, cut off from the database, or dead.
+    pub held: bool,
 }
 
 /// A connection, its credential sealed.

@@ -84,6 +84,7 @@ struct ConnectionRow {
     expires_at: Option<i64>,
     due_at: Option<i64>,
     generation: i64,
+    lease_owner: Option<String>,
     intent_hash: Option<Vec<u8>>,
     intent_at: Option<i64>,
     created_at: i64,
@@ -94,7 +95,7 @@ macro_rules! columns {
     () => {
         "c.id, c.user_id, c.name, c.token_type, c.provider, c.kind, c.state, c.state_reason, c.account_id, \
          c.account_label, c.scopes, c.sealed_access, c.sealed_refresh, c.expires_at, c.due_at, c.generation, \
-         c.intent_hash, c.intent_at, c.created_at, c.updated_at"
+         c.lease_owner, c.intent_hash, c.intent_at, c.created_at, c.updated_at"
     };
 }
 
@@ -121,19 +122,20 @@ impl TryFrom<ConnectionRow> for Connection {
             expires_at: row.expires_at.map(Timestamp::from_micros),
             due_at: row.due_at.map(Timestamp::from_micros),
             generation: row.generation,
-            intent: intent(row.intent_hash, row.intent_at).map_err(|why| corrupt(&why))?,
+            intent: intent(row.intent_hash, row.intent_at, row.lease_owner.is_some())
+                .map_err(|why| corrupt(&why))?,
             created_at: Timestamp::from_micros(row.created_at),
             updated_at: Timestamp::from_micros(row.updated_at),
         })
     }
 }
 
-fn intent(hash: Option<Vec<u8>>, at: Option<i64>) -> Result<Option<RefreshIntent>, &'static str> {
+fn intent(hash: Option<Vec<u8>>, at: Option<i64>, held: bool) -> Result<Option<RefreshIntent>, &'static str> {
     match (hash, at) {
         (None, None) => Ok(None),
         (Some(hash), Some(at)) => {
             let token = hash.try_into().map_err(|_| "the intent's hash is not 32 bytes")?;
-            Ok(Some(RefreshIntent { token, at: Timestamp::from_micros(at) }))
+            Ok(Some(RefreshIntent { token, at: Timestamp::from_micros(at), held }))
         }
         _ => Err("an intent is only half there"),
     }

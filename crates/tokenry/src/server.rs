@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 use tokenry_broker::{Broker, BrokerParts, Settings, check_master_key};
 use tokenry_model::{Clock, Random};
 use tokenry_oauth::{Catalogue, OAuth};
-use tokenry_store::Store;
+use tokenry_store::{Spool, Store};
 use tokenry_vault::SystemRandom;
 use tokenry_web::WebParts;
 use tokio::net::TcpListener;
@@ -44,7 +44,8 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<(Bro
         signup_open: config.signup == Signup::Open,
         session_ttl: config.session_ttl,
     };
-    let parts = BrokerParts { store, master: found.key, catalogue, oauth, clock, random, settings };
+    let spool = Spool::new(config.data_dir.join("spool"));
+    let parts = BrokerParts { store, master: found.key, catalogue, oauth, clock, random, settings, spool };
     let broker = Broker::open(parts).await?;
     Ok((broker, Opened { made_key: found.made }))
 }
