@@ -97,9 +97,10 @@ impl Broker {
         self.metrics.refreshed(provider.id.as_str(), "superseded");
         let newer = self.reread(connection).await?;
         let orphaned = newer.as_ref().is_none_or(|newer| newer.kind != CredentialKind::OAuth2);
-        if orphaned && self.wants_revocation(connection).await? {
+        if orphaned && self.wants_revocation(connection) {
             // The grant was dropped while the provider answered: what it answered must not outlive that.
-            self.store.insert_revocation(user, id, &connection.provider, &sealed, now).await?;
+            let account = connection.account.as_ref().map(|account| account.id.as_str());
+            self.store.insert_revocation(user, id, &connection.provider, account, &sealed, now).await?;
             let broker = self.clone();
             self.tasks.spawn(async move { broker.run_revocations(Some(id)).await });
         }
