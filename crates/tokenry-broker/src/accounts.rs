@@ -38,6 +38,9 @@ impl Broker {
     ) -> Result<UserId, BrokerError> {
         let username =
             Username::parse(username).map_err(|e| BrokerError::field("username", e.to_string()))?;
+        if username.folded() == self.nobody.folded() {
+            return Err(BrokerError::field("username", "is reserved; choose another"));
+        }
         let email = Email::parse(email).map_err(|e| BrokerError::field("email", e.to_string()))?;
         check_password(password).map_err(|e| BrokerError::field("password", e.to_string()))?;
         let hash = self.passwords.turn().await?.hash(password).await?;

@@ -54,7 +54,8 @@ impl Broker {
         let provider = self.stored_provider(&parked.flow.provider)?;
         // It belongs to no connection: no id is left out when its sharers are looked for.
         let nobodys = ConnectionId::new(0);
-        if !self.may_revoke(&provider, granted.account.as_ref(), nobodys).await? {
+        let account = granted.account.as_ref().map(|account| account.id.as_str());
+        if !self.may_revoke(&provider, account, nobodys).await? {
             return Ok(false);
         }
         match self.oauth.revoke(&provider, &granted.into_grant()).await {

@@ -194,9 +194,14 @@ impl Broker {
         self.store.close().await;
     }
 
-    /// The provider a word means.
-    pub(crate) fn find_provider(&self, word: &str) -> Result<Arc<Provider>, BrokerError> {
+    /// The provider a word means. `field`: where in the body the word was, for the words of the refusal.
+    pub(crate) fn find_provider(
+        &self,
+        word: &str,
+        field: Option<&'static str>,
+    ) -> Result<Arc<Provider>, BrokerError> {
         self.catalogue.find(word).cloned().ok_or_else(|| BrokerError::UnknownService {
+            field,
             word: word.chars().filter(|c| !c.is_control()).take(64).collect(),
             close: self.catalogue.close_matches(word),
         })

@@ -174,7 +174,7 @@ impl Broker {
         browser: Option<&SecretString>,
     ) -> Result<ConnectLink, BrokerError> {
         let user = self.user(claims).await?;
-        let provider = self.find_provider(service)?;
+        let provider = self.find_provider(service, None)?;
         self.require_ready(&provider)?;
         let random = &*self.random;
         let (state, verifier) = (OAuth::make_state(random)?, OAuth::make_verifier(random)?);

@@ -35,8 +35,10 @@ pub enum BrokerError {
         problem: String,
     },
     /// The catalogue has no such service.
-    #[error("there is no service {word:?} in the catalogue{}", suggest(close))]
+    #[error("{}there is no service {word:?} in the catalogue{}", in_field(*field), suggest(close))]
     UnknownService {
+        /// The field of the body that held the word, if it came in one.
+        field: Option<&'static str>,
         /// The word that was asked for.
         word: String,
         /// Services with similar names.
@@ -78,7 +80,7 @@ pub enum BrokerError {
         docs: Option<String>,
     },
     /// The provider refused us or answered nonsense, and no connection is to blame.
-    #[error("{service} did not give a new token: {cause}")]
+    #[error("the call to {service} failed: {cause}")]
     ProviderRefused {
         /// The service's name.
         service: String,
@@ -149,6 +151,10 @@ impl From<EntropyError> for BrokerError {
 /// Whether the provider may well answer the next time.
 pub(crate) const fn is_passing(error: &OAuthError) -> bool {
     matches!(error, OAuthError::RateLimited { .. } | OAuthError::Unavailable { .. })
+}
+
+fn in_field(field: Option<&'static str>) -> String {
+    field.map(|name| format!("the field `{name}` is not allowed: ")).unwrap_or_default()
 }
 
 fn suggest(close: &[String]) -> String {

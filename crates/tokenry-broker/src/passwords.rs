@@ -136,7 +136,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_hash_is_argon2id_with_owasps_parameters_and_checks_only_its_password() {
-        let passwords = Passwords::new(Arc::new(SystemRandom::new())).unwrap();
+        let passwords = Passwords::new(Arc::new(SystemRandom)).unwrap();
         let turn = passwords.turn().await.unwrap();
         let hash = turn.hash(&"correct horse".into()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
@@ -148,7 +148,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_says_so_at_once() {
-        let passwords = Passwords::new(Arc::new(SystemRandom::new())).unwrap();
+        let passwords = Passwords::new(Arc::new(SystemRandom)).unwrap();
         let mut turns = Vec::new();
         for _ in 0..passwords.permits.available_permits() {
             turns.push(passwords.turn().await.unwrap());

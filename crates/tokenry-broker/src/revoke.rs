@@ -48,6 +48,11 @@ impl Broker {
             Ok(provider) => provider,
             Err(error) => return self.postpone(revocation, &error).await,
         };
+        // Since the connection went, the account may have been connected again: that grant must not die with this one.
+        if !self.may_revoke(&provider, revocation.account_id.as_deref(), connection).await? {
+            tracing::info!(%connection, provider = %provider.id, "not revoked: it has no way to be, or its account is connected again");
+            return Ok(self.store.delete_revocation(id).await?);
+        }
         let grant = grants::open_grant(&self.vault, revocation.user_id, connection, &revocation.sealed)?;
         match self.oauth.revoke(&provider, &grant).await {
             Ok(()) => {

@@ -106,8 +106,8 @@ impl TryFrom<ConnectionRow> for Connection {
         let id = row.id;
         let corrupt = |why: &dyn std::fmt::Display| StoreError::corrupt("connections", id, why);
         Ok(Self {
-            id: ConnectionId::new(row.id),
-            user_id: UserId::new(row.user_id),
+            id: ConnectionId::new(StoreError::check_id("connections", id, id)?),
+            user_id: UserId::new(StoreError::check_id("connections", id, row.user_id)?),
             name: ConnectionName::parse(&row.name).map_err(|e| corrupt(&e))?,
             token_type: row.token_type,
             provider: ProviderId::parse(&row.provider).map_err(|e| corrupt(&e))?,
@@ -161,7 +161,6 @@ impl Store {
                       account_label, scopes, sealed_access, expires_at, due_at, created_at, updated_at) \
                       VALUES ($1, $2, $3, $4, $5, 'ok', $6, $7, $8, $9, $10, $11, $12, $12) RETURNING id";
         let fill = "UPDATE connections SET sealed_access = $2, sealed_refresh = $3 WHERE id = $1";
-        let unavailable = |error: sqlx::Error| E::from(StoreError::Unavailable(error));
         let run = async {
             on!(self, begin, |tx| {
                 let (id,): (i64,) = sqlx::query_as(insert)
@@ -194,11 +193,7 @@ impl Store {
                 Ok::<_, StoreError>(Ok(ConnectionId::new(id)))
             })
         };
-        match run.await {
-            Ok(done) => done,
-            Err(StoreError::Unavailable(error)) => Err(unavailable(error)),
-            Err(other) => Err(other.into()),
-        }
+        run.await?
     }
 
     /// A user's connection and the user's session epoch, in one query. Nothing if there is no such user.
@@ -300,7 +295,7 @@ impl Store {
             .bind(except.get())
             .fetch_optional(pool)
             .await)?;
-        Ok(row.map(|(id,)| ConnectionId::new(id)))
+        row.map(|(id,)| StoreError::check_id("connections", id, id).map(ConnectionId::new)).transpose()
     }
 
     /// Renames a user's connection. Returns whether there is one of that id.

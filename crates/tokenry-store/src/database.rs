@@ -75,7 +75,10 @@ impl Store {
             .pragma("journal_size_limit", "67108864");
         let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None);
         let writer = pool().max_connections(1).connect_with(options.clone()).await?;
-        sqlx::migrate!("./migrations/sqlite").run(&writer).await?;
+        // Under the write lock from the first look on: of several processes that start at once, the others wait.
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::migrate!("./migrations/sqlite").run_direct(None, &mut *tx, false).await?;
+        tx.commit().await?;
         let reader = pool().max_connections(READERS).connect_with(options.pragma("query_only", "ON")).await?;
         Ok(Self { db: Database::Sqlite { reader, writer } })
     }
@@ -130,4 +133,32 @@ fn make_private_file(path: &Path) -> std::io::Result<()> {
         options.mode(0o600);
     }
     options.open(path).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pragmas belong to a connection, so only the store's own pools show them.
+    #[tokio::test]
+    async fn each_connection_writes_in_full_and_overwrites_what_it_deletes() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite://{}/tokenry.db", dir.path().display())).await.unwrap();
+        let Database::Sqlite { reader, writer } = &store.db;
+        for (pool, query_only) in [(writer, 0), (reader, 1)] {
+            let text = async |sql: &'static str| {
+                let (value,): (String,) = sqlx::query_as(sql).fetch_one(pool).await.unwrap();
+                value
+            };
+            let number = async |sql: &'static str| {
+                let (value,): (i64,) = sqlx::query_as(sql).fetch_one(pool).await.unwrap();
+                value
+            };
+            assert_eq!(text("PRAGMA journal_mode").await, "wal");
+            assert_eq!(number("PRAGMA synchronous").await, 2, "2 is FULL");
+            assert_eq!(number("PRAGMA foreign_keys").await, 1);
+            assert_eq!(number("PRAGMA secure_delete").await, 1);
+            assert_eq!(number("PRAGMA query_only").await, query_only);
+        }
+    }
 }

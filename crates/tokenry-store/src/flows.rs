@@ -58,7 +58,7 @@ impl FlowRow {
         let hash = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).map_err(|_| corrupt(&"a hash is not 32 bytes"));
         let flow = Flow {
             state_hash: StateHash::new(hash(&self.state_hash)?),
-            user_id: UserId::new(self.user_id),
+            user_id: UserId::new(StoreError::check_id("flows of user", self.user_id, self.user_id)?),
             provider: ProviderId::parse(&self.provider).map_err(|e| corrupt(&e))?,
             browser_hash: hash(&self.browser_hash)?,
             token_type: self.token_type,
@@ -190,7 +190,7 @@ impl Store {
         row.map(FlowRow::into_parked).transpose()
     }
 
-    /// Takes a grant that waits for its owner: one caller gets it.
+    /// Takes a grant that waits for its owner: one caller gets it, and the row does not keep it.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away or the row cannot be read.
@@ -199,10 +199,15 @@ impl Store {
             "UPDATE flows SET stage = 'used' WHERE state_hash = $1 AND stage = 'unconfirmed' RETURNING ",
             columns!()
         );
-        let row: Option<FlowRow> = on!(self, write, |pool| sqlx::query_as(sql)
-            .bind(&state.as_bytes()[..])
-            .fetch_optional(pool)
-            .await)?;
+        // A statement of its own: `RETURNING` gives what the row holds afterwards.
+        let wipe = "UPDATE flows SET sealed_grant = NULL WHERE state_hash = $1";
+        let row: Option<FlowRow> = on!(self, begin, |tx| {
+            let row: Option<FlowRow> =
+                sqlx::query_as(sql).bind(&state.as_bytes()[..]).fetch_optional(&mut *tx).await?;
+            sqlx::query(wipe).bind(&state.as_bytes()[..]).execute(&mut *tx).await?;
+            tx.commit().await?;
+            row
+        });
         row.map(FlowRow::into_parked).transpose()
     }
 

@@ -111,5 +111,10 @@ impl Store {
 fn stored_key((id, wrapped, is_current): (i64, Vec<u8>, i64)) -> Result<StoredKey, StoreError> {
     let number =
         u32::try_from(id).map_err(|_| StoreError::corrupt("data_keys", id, "the id is out of range"))?;
-    Ok(StoredKey { id: number, wrapped, is_current: is_current != 0 })
+    let is_current = match is_current {
+        0 => false,
+        1 => true,
+        _ => return Err(StoreError::corrupt("data_keys", id, "it is neither current nor not")),
+    };
+    Ok(StoredKey { id: number, wrapped, is_current })
 }

@@ -166,7 +166,7 @@ async fn run_async(cli: Cli) -> anyhow::Result<()> {
         command => {
             let config = Config::load(&cli.overrides.into(), std::env::vars_os())?;
             match command {
-                Command::Serve => serve(&config).await,
+                Command::Serve => serve(config).await,
                 Command::User { command } => run_user(&config, command).await,
                 _ => {
                     print!("{}", config.summary());
@@ -193,14 +193,17 @@ impl From<Flags> for Overrides {
     }
 }
 
-async fn serve(config: &Config) -> anyhow::Result<()> {
+async fn serve(mut config: Config) -> anyhow::Result<()> {
     logging::start(config.log.format, &config.log.level)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let (broker, opened) = server::open(config, Arc::new(SystemClock)).await?;
-    let server = Server::start(config, broker).await?;
-    print!("{}", start_up::report(config, &opened, &server));
+    // Before anything else: with port 0 the public URL, and with it every redirect URI, follows from the port that it gets.
+    let listener = server::bind(&config).await?;
+    config.listen_at(listener.local_addr()?);
+    let (broker, opened) = server::open(&config, Arc::new(SystemClock)).await?;
+    let server = Server::start_on(listener, &config, broker)?;
+    print!("{}", start_up::report(&config, &opened, &server));
     std::io::stdout().flush()?;
     stop_signal().await?;
     tracing::info!("stopping");

@@ -66,18 +66,17 @@ pub struct Server {
     chores: JoinHandle<()>,
 }
 
-impl Server {
-    /// Binds the address and serves it.
-    ///
-    /// # Errors
-    /// When the address cannot be bound.
-    pub async fn start(config: &Config, broker: Broker) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(config.listen).await.with_context(|| {
-            format!("cannot listen on {}: is another server running there?", config.listen)
-        })?;
-        Self::start_on(listener, config, broker)
-    }
+/// Binds the configured address.
+///
+/// # Errors
+/// When it cannot be bound.
+pub async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}: is another server running there?", config.listen))
+}
 
+impl Server {
     /// Serves an address that is bound already.
     ///
     /// # Errors

@@ -231,6 +231,14 @@ impl Config {
         }
     }
 
+    /// The server listens here: with port 0 configured, this is the one it got. A public URL that nobody set follows.
+    pub fn listen_at(&mut self, address: SocketAddr) {
+        self.listen = address;
+        if *self.origin("public_url") == Origin::Default {
+            self.public_url = default_public_url(address.port());
+        }
+    }
+
     /// Fills in what follows from other keys, where nobody said anything else.
     fn derive(&mut self) {
         let unset = |key: &str| !self.origins.contains_key(key);
