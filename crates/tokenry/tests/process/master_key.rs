@@ -97,7 +97,7 @@ async fn a_key_may_come_from_a_file_or_a_variable_and_none_is_generated_then() {
     let key = generate(&home);
     std::fs::write(home.path().join("my.key"), format!("{key}\n")).unwrap();
     let mut server = Server::start(&home, &[("TOKENRY_MASTER_KEY_FILE", "my.key")]);
-    server.process.line_with("discord");
+    server.process.line_with("not set up  spotify");
     assert!(!server.process.out.text().contains("generated"));
     let user = server.user("ada").await;
     let id = user.add("mine", "spotify", "a pasted token").await;

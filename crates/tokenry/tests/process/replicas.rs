@@ -49,7 +49,10 @@ async fn servers_that_start_at_once_on_nothing_agree_on_one_key() {
         let home = Home::new();
         let env = [("TOKENRY_LISTEN", "127.0.0.1:0")];
         let processes = [0, 1, 2].map(|_| home.spawn(&["serve"], &env));
-        let servers = processes.map(Server::of);
+        let mut servers = processes.map(Server::of);
+        for server in &mut servers {
+            server.process.line_with("not set up");
+        }
         let ada = servers[0].user("ada").await;
         let id = ada.add("mine", "spotify", "a pasted token").await;
         for server in &servers {
