@@ -129,8 +129,10 @@ impl Broker {
             return Ok(());
         }
         let provider = self.stored_provider(&answer.provider)?;
-        if self.may_revoke(&provider, answer.account.as_ref(), id).await? {
-            self.store.insert_revocation(user, id, &provider.id, &answer.sealed, self.clock.now()).await?;
+        if provider.revokes() {
+            let account = answer.account.as_ref().map(|account| account.id.as_str());
+            let now = self.clock.now();
+            self.store.insert_revocation(user, id, &provider.id, account, &answer.sealed, now).await?;
             let broker = self.clone();
             self.tasks.spawn(async move { broker.run_revocations(Some(id)).await });
         }

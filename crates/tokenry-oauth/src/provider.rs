@@ -119,7 +119,8 @@ impl Provider {
         replace(&mut data.token.url, settings.token_url);
         replace(&mut data.revoke.url, settings.revoke_url.map(|url| unescape_template(url.as_str())));
         replace(&mut data.identity.url, settings.userinfo_url);
-        let has_secret = settings.client_secret.as_ref().is_some_and(|secret| !secret.expose_secret().is_empty());
+        let has_secret =
+            settings.client_secret.as_ref().is_some_and(|secret| !secret.expose_secret().is_empty());
         if settings.client_id.is_some() && !has_secret && settings.pkce != Some(false) {
             // An id alone is a public client: PKCE stands in for the secret (RFC 7636). Said otherwise below, it is not.
             data.token.auth = Some(ClientAuth::None);

@@ -22,7 +22,7 @@ async fn connected(sandbox: &Sandbox) -> (TestApp, TestUser, i64) {
     let user = app.user("ada").await;
     let (link, cookie) = user.link("sandbox").await;
     let mut browser = Browser::new();
-    browser.set_cookie(&app.base(), &cookie);
+    browser.set_cookie(app.base(), &cookie);
     let page = browser.consent_sandbox(&link, "ada").await;
     assert!(page.body.contains("is connected"), "{}", page.body);
     let id = user.list().await[0]["ID"].as_i64().unwrap();
@@ -36,7 +36,7 @@ async fn refresh_under_lock(
     id: i64,
     sandbox: &Sandbox,
 ) -> (SqliteConnection, String) {
-    app.clock.advance(Duration::from_secs(120));
+    app.clock.advance(Duration::from_mins(2));
     // The intent is written before the call; the lock is taken while the provider thinks.
     sandbox.inject(Fault::on_refresh(FaultKind::Delay { ms: 600 }));
     let reader = user.clone();
@@ -53,7 +53,7 @@ async fn stored_token(user: &TestUser) -> String {
 
 #[tokio::test]
 async fn a_token_that_the_database_does_not_take_is_served_at_once_and_written_later() {
-    let sandbox = start_sandbox(Duration::from_secs(60)).await;
+    let sandbox = start_sandbox(Duration::from_mins(1)).await;
     let (app, user, id) = connected(&sandbox).await;
     let old = stored_token(&user).await;
     let (held, token) = refresh_under_lock(&app, &user, id, &sandbox).await;
@@ -75,7 +75,7 @@ async fn a_token_that_the_database_does_not_take_is_served_at_once_and_written_l
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     // The refresh token that came with it is the one that is used next.
-    app.clock.advance(Duration::from_secs(120));
+    app.clock.advance(Duration::from_mins(2));
     assert_ne!(user.token_of(id).await, token);
     let seen = sandbox.seen();
     assert_eq!((seen.refreshes, seen.refresh_attempts, seen.reuses_detected), (2, 2, 0));
@@ -83,7 +83,7 @@ async fn a_token_that_the_database_does_not_take_is_served_at_once_and_written_l
 
 #[tokio::test]
 async fn a_spooled_token_is_in_the_database_after_a_restart() {
-    let sandbox = start_sandbox(Duration::from_secs(60)).await;
+    let sandbox = start_sandbox(Duration::from_mins(1)).await;
     let (mut app, user, id) = connected(&sandbox).await;
     let (held, token) = refresh_under_lock(&app, &user, id, &sandbox).await;
     app.stop().await;
@@ -99,7 +99,7 @@ async fn a_spooled_token_is_in_the_database_after_a_restart() {
 
 #[tokio::test]
 async fn a_spooled_token_of_a_connection_that_is_deleted_meanwhile_is_revoked() {
-    let sandbox = start_sandbox(Duration::from_secs(60)).await;
+    let sandbox = start_sandbox(Duration::from_mins(1)).await;
     let (mut app, user, id) = connected(&sandbox).await;
     let (held, _) = refresh_under_lock(&app, &user, id, &sandbox).await;
     app.stop().await;
