@@ -372,8 +372,9 @@ impl Broker {
                     break (existing.id, existing.name, true);
                 }
             } else {
-                let name = match &label {
-                    Some(label) => ConnectionName::from_label(&format!("{} ({label})", flow.token_type)),
+                let account = label.as_ref().or(granted.account.as_ref().map(|account| &account.id));
+                let name = match account {
+                    Some(account) => ConnectionName::from_label(&format!("{} ({account})", flow.token_type)),
                     None => ConnectionName::from_label(&flow.token_type),
                 };
                 match self.insert_granted(flow, &name, granted).await {

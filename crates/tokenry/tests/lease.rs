@@ -1,6 +1,6 @@
 //! Several processes on one database: of all who want a fresh token, one asks the provider.
 //!
-//! `TOKENRY_TEST_ROUNDS` sets how often it is repeated (10 unless told).
+//! `TOKENRY_TEST_ROUNDS` sets how often it is repeated (5 unless told).
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "in a test a failed step is a failed test")]
 
 use std::io::{BufRead as _, BufReader};
@@ -79,7 +79,7 @@ async fn sign_up_and_connect(base: &str) -> (TestUser, i64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_processes_and_two_hundred_readers_make_one_refresh() {
-    let rounds: u64 = std::env::var("TOKENRY_TEST_ROUNDS").map_or(10, |text| text.parse().unwrap());
+    let rounds: u64 = std::env::var("TOKENRY_TEST_ROUNDS").map_or(5, |text| text.parse().unwrap());
     let data = tempfile::tempdir().unwrap();
     let sandbox = start_sandbox(ACCESS_TTL).await;
     let first = serve(data.path(), &sandbox, &format!("127.0.0.1:{}", free_port()));
