@@ -209,12 +209,8 @@ impl Broker {
 
     /// The provider of a stored connection.
     pub(crate) fn stored_provider(&self, id: &ProviderId) -> Result<Arc<Provider>, BrokerError> {
-        self.catalogue.find(id.as_str()).cloned().ok_or_else(|| BrokerError::ProviderNotConfigured {
-            service: id.to_string(),
-            redirect_uri: String::new(),
-            missing: vec![format!("providers.{id}")],
-            docs: None,
-        })
+        let gone = || BrokerError::ProviderGone { service: id.to_string() };
+        self.catalogue.find(id.as_str()).cloned().ok_or_else(gone)
     }
 }
 

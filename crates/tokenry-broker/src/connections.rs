@@ -180,8 +180,8 @@ impl Broker {
         id: ConnectionId,
         token: &SecretString,
     ) -> Result<(), BrokerError> {
-        check_token(token)?;
         let connection = self.own_connection(claims, owner, id).await?;
+        check_token(token)?;
         let user = connection.user_id;
         let sealed = grants::seal_grant(&self.vault, user, id, token, None)?.access;
         let revoke = self.wants_revocation(&connection);
@@ -224,7 +224,8 @@ impl Broker {
     /// the provider is told: by then others may have come or gone.
     pub(crate) fn wants_revocation(&self, connection: &Connection) -> bool {
         let provider = self.catalogue.find(connection.provider.as_str());
-        connection.kind == CredentialKind::OAuth2 && provider.is_some_and(|provider| provider.revokes())
+        // One that is missing from the configuration may come back: its revocations wait for it.
+        connection.kind == CredentialKind::OAuth2 && provider.is_none_or(|provider| provider.revokes())
     }
 
     /// Whether the provider has a way to revoke, and nobody but `except` would lose a grant by it.
@@ -290,6 +291,7 @@ const fn is_nobodys_fault(error: &BrokerError) -> bool {
         BrokerError::ProviderAway { .. }
             | BrokerError::ProviderRefused { .. }
             | BrokerError::ProviderNotConfigured { .. }
+            | BrokerError::ProviderGone { .. }
             | BrokerError::Store(_)
             | BrokerError::Internal(_)
     )

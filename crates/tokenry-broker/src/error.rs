@@ -79,6 +79,14 @@ pub enum BrokerError {
         /// Where to register.
         docs: Option<String>,
     },
+    /// A stored connection's service is no longer in the configuration.
+    #[error(
+        "the service {service} is no longer set up on this server; its operator must bring providers.{service} back"
+    )]
+    ProviderGone {
+        /// The service's id.
+        service: String,
+    },
     /// The provider refused us or answered nonsense, and no connection is to blame.
     #[error("the call to {service} failed: {cause}")]
     ProviderRefused {
@@ -88,7 +96,7 @@ pub enum BrokerError {
         cause: OAuthError,
     },
     /// The provider is away, or told us to come back later.
-    #[error("{service} is not answering at the moment: {cause}")]
+    #[error("{service} is not answering at the moment; try again in {} s", retry_after.as_secs().max(1))]
     ProviderAway {
         /// The service's name.
         service: String,

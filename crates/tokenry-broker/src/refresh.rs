@@ -15,6 +15,7 @@ use tokenry_store::Spooled;
 use tokenry_vault::ConnectionField;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::boot::Broker;
 use crate::error::{BrokerError, is_passing};
@@ -62,12 +63,13 @@ impl Broker {
         flights.insert(connection.id, arrival.clone());
         let broker = self.clone();
         let connection = connection.clone();
-        self.tasks.spawn(async move {
+        let flight = async move {
             let _landing = Landing { broker: &broker, id: connection.id };
             let outcome = broker.refresh_alone(&connection).await.map(Arc::new).map_err(Arc::new);
             // Nobody may be left to hear it; the row has it all the same.
             let _ = arrived.send(Some(outcome));
-        });
+        };
+        self.tasks.spawn(flight.in_current_span());
         arrival
     }
 

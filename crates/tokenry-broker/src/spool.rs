@@ -128,14 +128,15 @@ impl Broker {
         if newer.is_some_and(|newer| newer.kind == CredentialKind::OAuth2) {
             return Ok(());
         }
-        let provider = self.stored_provider(&answer.provider)?;
-        if provider.revokes() {
-            let account = answer.account.as_ref().map(|account| account.id.as_str());
-            let now = self.clock.now();
-            self.store.insert_revocation(user, id, &provider.id, account, &answer.sealed, now).await?;
-            let broker = self.clone();
-            self.tasks.spawn(async move { broker.run_revocations(Some(id)).await });
+        // One that is missing from the configuration may come back: the revocation waits for it.
+        if self.stored_provider(&answer.provider).is_ok_and(|provider| !provider.revokes()) {
+            return Ok(());
         }
+        let account = answer.account.as_ref().map(|account| account.id.as_str());
+        let now = self.clock.now();
+        self.store.insert_revocation(user, id, &answer.provider, account, &answer.sealed, now).await?;
+        let broker = self.clone();
+        self.tasks.spawn(async move { broker.run_revocations(Some(id)).await });
         Ok(())
     }
 

@@ -379,7 +379,8 @@ impl Store {
     }
 
     /// Gives a connection a new grant for the same account, whatever it held before: a person's consent wins over a
-    /// refresh in flight. Returns whether the connection is still there.
+    /// refresh in flight. When no refresh token came, one that was still good stays: many providers give one at the first
+    /// consent only. Returns whether the connection is still there.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away.
@@ -392,7 +393,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE connections SET kind = $2, state = 'ok', state_reason = NULL, \
-                   account_label = COALESCE($3, account_label), sealed_access = $4, sealed_refresh = $5, \
+                   account_label = COALESCE($3, account_label), sealed_access = $4, \
+                   sealed_refresh = CASE WHEN $10 = 1 AND kind = 'oauth2' AND state = 'ok' \
+                   THEN sealed_refresh ELSE $5 END, \
                    scopes = $6, expires_at = $7, due_at = $8, updated_at = $9, generation = generation + 1, \
                    lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
                    WHERE id = $1 AND deleted_at IS NULL";
@@ -406,6 +409,7 @@ impl Store {
             .bind(micros(credential.expires_at))
             .bind(micros(credential.due_at))
             .bind(now.micros())
+            .bind(i64::from(sealed.refresh.is_none()))
             .execute(pool)
             .await
             .map(|done| done.rows_affected()))?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -62,8 +63,7 @@ impl Store {
     /// [`StoreError::Migration`] when its schema is newer than this version.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let path = sqlite_path(url)?;
-        make_private_file(&path)
-            .map_err(|error| StoreError::Url { url: url.to_owned(), why: error.to_string() })?;
+        make_private_file(&path).map_err(|why| StoreError::File { path: path.clone(), why })?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -73,7 +73,14 @@ impl Store {
             // What is deleted is overwritten, not just unlinked.
             .pragma("secure_delete", "ON")
             .pragma("journal_size_limit", "67108864");
-        let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None);
+        let pool = || {
+            SqlitePoolOptions::new()
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .idle_timeout(None)
+                // When the disk is full SQLite rolls back by itself, and sqlx's own rollback then fails: the connection
+                // would count itself inside a transaction for ever. Such a one is replaced.
+                .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+        };
         let writer = pool().max_connections(1).connect_with(options.clone()).await?;
         // Under the write lock from the first look on: of several processes that start at once, the others wait.
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -83,12 +90,16 @@ impl Store {
         Ok(Self { db: Database::Sqlite { reader, writer } })
     }
 
-    /// Whether the database answers.
+    /// Whether the database can be read, and written: the write lock is taken and given back.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when it does not.
+    /// [`StoreError::Unavailable`] when it cannot.
     pub async fn ping(&self) -> Result<(), StoreError> {
         on!(self, read, |pool| sqlx::query("SELECT 1").execute(pool).await)?;
+        on!(self, begin, |tx| {
+            sqlx::query("SELECT 1").execute(&mut *tx).await?;
+            tx.rollback().await?;
+        });
         Ok(())
     }
 

@@ -27,6 +27,14 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// The database's file cannot be opened.
+    #[error("the database file {} cannot be opened: {why}", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the file system says.
+        why: std::io::Error,
+    },
     /// A row that must be unique is there already.
     #[error("the row is there already")]
     Conflict,

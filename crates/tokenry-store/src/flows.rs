@@ -28,6 +28,8 @@ pub struct Parked {
     pub flow: Flow,
     /// The sealed grant.
     pub grant: Sealed,
+    /// When the flow began.
+    pub began_at: Timestamp,
 }
 
 #[derive(sqlx::FromRow)]
@@ -43,12 +45,13 @@ struct FlowRow {
     browser_hash: Vec<u8>,
     sealed_grant: Option<Vec<u8>>,
     expires_at: i64,
+    created_at: i64,
 }
 
 macro_rules! columns {
     () => {
         "state_hash, user_id, token_type, provider, redirect_uri, token_url, scopes, sealed_secrets, browser_hash, \
-         sealed_grant, expires_at"
+         sealed_grant, expires_at, created_at"
     };
 }
 
@@ -72,9 +75,9 @@ impl FlowRow {
     }
 
     fn into_parked(self) -> Result<Parked, StoreError> {
-        let user = self.user_id;
+        let (user, began_at) = (self.user_id, Timestamp::from_micros(self.created_at));
         match self.into_parts()? {
-            (flow, Some(grant)) => Ok(Parked { flow, grant }),
+            (flow, Some(grant)) => Ok(Parked { flow, grant, began_at }),
             (_, None) => {
                 Err(StoreError::corrupt("flows of user", user, "it is unconfirmed and holds no grant"))
             }

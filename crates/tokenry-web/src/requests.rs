@@ -87,7 +87,7 @@ pub(crate) async fn around(State(app): State<App>, request: Request, next: Next)
     let route =
         request.extensions().get::<MatchedPath>().map_or("none", |matched| matched.as_str()).to_owned();
     let id = request_id(&request);
-    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), method, route);
+    let span = tracing::error_span!("request", id = id.to_str().unwrap_or_default(), method, route);
     let mut response = async {
         let Ok(response) = tokio::time::timeout(TIME_LIMIT, next.run(request)).await else {
             tracing::warn!("the request took too long");

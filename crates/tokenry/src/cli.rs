@@ -156,11 +156,19 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         _ => {}
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run_async(cli))
+    let done = runtime.block_on(run_async(cli));
+    // Not dropped: that would wait for a name server that does not answer.
+    runtime.shutdown_background();
+    done
 }
 
 async fn run_async(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
+        Command::Demo { .. } | Command::Sandbox(_) if cli.overrides.any() => {
+            bail!(
+                "demo and sandbox take no settings of the server; their own flags are --port and those in --help"
+            )
+        }
         Command::Demo { once, port } => run_demo(once, port).await,
         Command::Sandbox(flags) => run_sandbox(flags).await,
         command => {
@@ -177,6 +185,15 @@ async fn run_async(cli: Cli) -> anyhow::Result<()> {
                 }
             }
         }
+    }
+}
+
+impl Flags {
+    fn any(&self) -> bool {
+        [&self.listen, &self.public_url, &self.data_dir, &self.database_url, &self.log_format]
+            .iter()
+            .any(|flag| flag.is_some())
+            || self.config.is_some()
     }
 }
 

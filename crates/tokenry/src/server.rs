@@ -33,12 +33,13 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<(Broker, Opened)> {
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let database_url = config.database_url.expose_secret();
+    // First what can be wrong without anything being made: a start that fails must not leave a key behind unmentioned.
+    let catalogue = Catalogue::load(&config.providers)?;
+    let oauth = OAuth::new(config.outbound.clone(), Arc::clone(&clock))?;
     master_key::make_data_dir(&config.data_dir)?;
     let found = master_key::find(&config.master_key, database_url).await?;
     check_master_key(database_url, &found.key, Arc::clone(&random)).await?;
     let store = Store::open(database_url).await?;
-    let catalogue = Catalogue::load(&config.providers)?;
-    let oauth = OAuth::new(config.outbound.clone(), Arc::clone(&clock))?;
     let settings = Settings {
         public_url: config.public_url.clone(),
         signup_open: config.signup == Signup::Open,

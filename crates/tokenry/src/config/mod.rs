@@ -267,6 +267,14 @@ impl Config {
                 self.origin("public_url")
             ));
         }
+        if !is_loopback(&self.public_url) && self.listen.ip().is_loopback() && self.trusted_proxies.is_empty()
+        {
+            warnings.push(
+                "public_url is not this machine and listen is, so a proxy stands in between, and trusted_proxies does not \
+                 name it: to the limits on failed log-ins all people are one address; name the proxy's address"
+                    .to_owned(),
+            );
+        }
         if self.trusted_proxies.iter().any(|net| net.prefix_len() == 0) {
             warnings.push(format!(
                 "trusted_proxies ({}) holds every address, so any caller can pretend to come from anywhere; name the \
