@@ -172,4 +172,26 @@ mod tests {
             assert_eq!(number("PRAGMA query_only").await, query_only);
         }
     }
+
+    /// On a full disk SQLite rolls back by itself, and the connection that thinks itself in a transaction is of no more use.
+    #[tokio::test]
+    async fn a_full_disk_costs_the_write_that_met_it_and_none_after() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite://{}/tokenry.db", dir.path().display())).await.unwrap();
+        let Database::Sqlite { writer, .. } = &store.db;
+        let (pages,): (i64,) = sqlx::query_as("PRAGMA page_count").fetch_one(writer).await.unwrap();
+        let full = format!("PRAGMA max_page_count = {}", pages + 2);
+        sqlx::query(sqlx::AssertSqlSafe(full)).execute(writer).await.unwrap();
+        let now = tokenry_model::Timestamp::from_micros(1);
+        let buckets: Vec<[u8; 32]> =
+            (0..5000_u16).map(|n| [n.to_be_bytes(); 16].concat().try_into().unwrap()).collect();
+        let window = Duration::from_secs(1);
+        assert!(store.insert_login_failures(&buckets, window, now).await.is_err(), "the disk was not full");
+
+        // The connection that takes its place has no such limit: there is room again.
+        store.insert_login_failures(&buckets[..1], window, now).await.unwrap();
+        store.ping().await.unwrap();
+        assert!(store.find_login_failures(&buckets[0]).await.unwrap().is_some());
+        assert!(store.find_login_failures(&buckets[1]).await.unwrap().is_none());
+    }
 }

@@ -84,16 +84,35 @@ async fn a_refused_grant_is_marked_and_kept_unless_somebody_was_quicker() {
     }
 }
 
+/// Many providers give a refresh token at the first consent only: one that is still good stays good.
 #[tokio::test]
-async fn a_reconnect_without_a_label_keeps_the_old_and_without_a_refresh_token_has_none() {
+async fn a_reconnect_without_a_label_or_a_refresh_token_keeps_the_good_old_ones() {
     for db in stores().await {
         let ada = db.user().await;
         let id = db.add_grant(ada, "42").await;
+        let old = db.connection(ada, id).await.refresh_token.unwrap();
         let new = sealed("access 2", None);
         assert!(db.store.update_reconnected(id, None, &new, &oauth("all", 60), after(9)).await.unwrap());
         let it = db.connection(ada, id).await;
         assert_eq!(it.account.unwrap().label.as_deref(), Some("42's label"));
-        assert!(it.refresh_token.is_none(), "{}: a spent refresh token of the old grant stayed", db.name);
+        assert_eq!(it.refresh_token, Some(old), "{}", db.name);
+        assert_eq!((it.access_token.as_bytes(), it.generation), (&b"access 2"[..], 2));
+    }
+}
+
+#[tokio::test]
+async fn a_reconnect_without_a_refresh_token_leaves_none_that_was_refused_or_pasted_over() {
+    for db in stores().await {
+        let ada = db.user().await;
+        let refused = db.add_grant(ada, "42").await;
+        assert!(db.store.update_reconnect_required(refused, 1, "invalid_grant").await.unwrap());
+        let pasted = db.add_grant(ada, "43").await;
+        assert!(db.store.update_plain_token(ada, pasted, &bytes("sealed"), true, after(5)).await.unwrap());
+        for id in [refused, pasted] {
+            let new = sealed("access 2", None);
+            assert!(db.store.update_reconnected(id, None, &new, &oauth("all", 60), after(9)).await.unwrap());
+            assert!(db.connection(ada, id).await.refresh_token.is_none(), "{}: of {id}", db.name);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
+use tokenry_sandbox::{Endpoint, Fault, FaultKind};
 use tokenry_testkit::app::{ApiClient, PASSWORD, TestUser};
 use tokenry_testkit::browser::{Browser, Page};
 
@@ -136,4 +137,23 @@ async fn a_claimed_grant_can_no_longer_be_given_back_by_the_page() {
     waiting.do_chores().await;
     assert_eq!((waiting.world.seen().live_families, waiting.world.seen().revocations), (1, 0));
     assert!(!waiting.user.token_of(id).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_grant_that_the_provider_was_too_busy_to_take_back_is_given_back_later() {
+    let mut waiting = park().await;
+    let busy = FaultKind::Status { code: 503, retry_after_s: None };
+    waiting.world.sandbox.inject(Fault::once(Endpoint::Revoke, busy));
+    let page = waiting.decide("abandon").await;
+    assert!(page.body.contains("did not confirm it"), "{}", page.body);
+    assert_eq!(waiting.world.seen().live_families, 1);
+    // It waits for the provider alone: nobody can claim it any more.
+    expect_refusal(&waiting.decide("finish").await, "This link does not work");
+    waiting.do_chores().await;
+    assert_eq!(waiting.world.seen().live_families, 1, "its time has not come");
+
+    waiting.world.app.clock.advance(Duration::from_secs(31));
+    waiting.do_chores().await;
+    assert_eq!((waiting.world.seen().live_families, waiting.world.seen().revocations), (0, 1));
+    assert!(waiting.user.list().await.is_empty());
 }

@@ -131,3 +131,20 @@ async fn another_users_token_sent_along_gives_no_more_tries() {
     try_log_in(&api, "ada", "a guess", None, token).await.expect_error(429, "too_many_attempts");
     try_log_in(&api, "ada", "a guess", None, Some("garbage")).await.expect_error(429, "too_many_attempts");
 }
+
+#[tokio::test]
+async fn a_renewed_token_has_no_more_tries_than_the_one_it_came_from() {
+    let app = TestApp::start().await;
+    let ada = app.user("ada").await;
+    let mut token = ada.api.token.clone().unwrap();
+    for _ in 0..LIMIT {
+        try_log_in(&app.anonymous(), "ada", "a guess", None, Some(&token))
+            .await
+            .expect_error(401, "wrong_login");
+        let mut api = app.anonymous();
+        api.token = Some(token);
+        token = api.post("/api/auth/refresh", &serde_json::json!({})).await.text("refresh_token");
+    }
+    let answer = try_log_in(&app.anonymous(), "ada", PASSWORD, None, Some(&token)).await;
+    answer.expect_error(429, "too_many_attempts");
+}
