@@ -4,10 +4,12 @@ use std::net::IpAddr;
 
 use tokenry_model::{Email, SecretString, User, UserId, Username, check_password};
 use tokenry_store::{NewUser, StoreError};
+use tracing::Instrument as _;
 
 use crate::boot::Broker;
 use crate::error::BrokerError;
 use crate::sessions::{Claims, ENDED};
+use crate::throttle;
 
 impl Broker {
     /// Adds a user who signs up.
@@ -38,9 +40,12 @@ impl Broker {
     ) -> Result<UserId, BrokerError> {
         let username =
             Username::parse(username).map_err(|e| BrokerError::field("username", e.to_string()))?;
+        if username.folded() == self.nobody.folded() {
+            return Err(BrokerError::field("username", "is reserved; choose another"));
+        }
         let email = Email::parse(email).map_err(|e| BrokerError::field("email", e.to_string()))?;
         check_password(password).map_err(|e| BrokerError::field("password", e.to_string()))?;
-        let hash = self.passwords.turn().await?.hash(password).await?;
+        let hash = self.passwords.turn_to_sign_up().await?.hash(password).await?;
         let new = NewUser { username: &username, email: &email, password_hash: &hash };
         match self.store.insert_user(&new, self.clock.now()).await {
             Err(StoreError::Conflict) => Err(BrokerError::UsernameTaken),
@@ -65,7 +70,7 @@ impl Broker {
             Username::parse(username).map_err(|e| BrokerError::field("username", e.to_string()))?;
         check_password(password).map_err(|e| BrokerError::field("password", e.to_string()))?;
         let Some(login) = self.store.find_login(&username).await? else { return Ok(false) };
-        let hash = self.passwords.turn().await?.hash(password).await?;
+        let hash = self.passwords.turn_to_sign_up().await?.hash(password).await?;
         Ok(self.store.update_password(login.user.id, &hash, self.clock.now()).await?)
     }
 
@@ -86,10 +91,10 @@ impl Broker {
         let name = Username::parse(username).unwrap_or(self.nobody.clone());
         let user =
             self.check_login(&name, password, address, device).await?.ok_or(BrokerError::WrongLogin)?;
-        self.sessions.issue(&user, self.clock.now(), &*self.random)
+        self.sessions.issue(&user, None, self.clock.now(), &*self.random)
     }
 
-    /// The user, if the password is theirs. Counts the try.
+    /// The user, if the password is theirs. Counts the try, also when whoever made it hangs up before the answer.
     pub(crate) async fn check_login(
         &self,
         name: &Username,
@@ -98,10 +103,30 @@ impl Broker {
         device: Option<&str>,
     ) -> Result<Option<User>, BrokerError> {
         let device = device.and_then(|token| self.sessions.read(token));
-        let turn = self.passwords.turn().await?;
+        let (broker, name, password) = (self.clone(), name.clone(), password.clone());
+        let work = async move { broker.check_login_alone(&name, &password, address, device.as_ref()).await };
+        self.tasks
+            .spawn(work.in_current_span())
+            .await
+            .map_err(|_| BrokerError::Internal("a log-in ended without an outcome"))?
+    }
+
+    async fn check_login_alone(
+        &self,
+        name: &Username,
+        password: &SecretString,
+        address: IpAddr,
+        device: Option<&Claims>,
+    ) -> Result<Option<User>, BrokerError> {
         let login = self.store.find_login(name).await?;
         let id = login.as_ref().map(|login| login.user.id);
-        let attempt = self.begin_attempt(name, id, address, device.as_ref(), self.clock.now()).await?;
+        let device = device.filter(|claims| id == Some(claims.user));
+        // Whoever is at the limit already takes no place in the queue.
+        self.begin_attempt(name, id, address, device, self.clock.now()).await?;
+        let network = throttle::network(address);
+        let who = device.map_or(network.as_str(), |claims| &claims.device);
+        let turn = self.passwords.turn(who, device.is_some()).await?;
+        let attempt = self.begin_attempt(name, id, address, device, self.clock.now()).await?;
         let hash = login.as_ref().map(|login| login.password_hash.clone());
         let right = turn.check(password, hash).await?;
         if let Some(login) = login.filter(|_| right) {
@@ -127,7 +152,7 @@ impl Broker {
     /// [`BrokerError::Unauthenticated`] when the session has ended.
     pub async fn renew_token(&self, claims: &Claims) -> Result<SecretString, BrokerError> {
         let user = self.user(claims).await?;
-        self.sessions.issue(&user, self.clock.now(), &*self.random)
+        self.sessions.issue(&user, Some(claims), self.clock.now(), &*self.random)
     }
 
     /// Who the caller is.
@@ -167,7 +192,7 @@ impl Broker {
         if self.check_login(&user.username, current, address, Some(token)).await?.is_none() {
             return Err(BrokerError::field("current_password", "is not your password"));
         }
-        let hash = self.passwords.turn().await?.hash(new).await?;
+        let hash = self.passwords.turn(&claims.device, true).await?.hash(new).await?;
         self.store.update_password(user.id, &hash, self.clock.now()).await?;
         Ok(())
     }

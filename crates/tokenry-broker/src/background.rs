@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tokenry_model::ConnectionId;
+use tokenry_model::{ConnectionId, ExposeSecret as _};
 use tokenry_store::Parked;
 
-use crate::boot::Broker;
+use crate::boot::{Broker, hash_of, random_token};
 use crate::error::BrokerError;
-use crate::throttle;
+use crate::{revoke, throttle};
 
 /// How often the chores are looked at.
 const ROUND: Duration = Duration::from_secs(5);
@@ -30,10 +30,10 @@ impl Broker {
 
     /// Does the chores once.
     pub async fn do_chores(&self) {
-        self.run_revocations(None).await;
         if let Err(error) = self.tidy().await {
             tracing::error!(%error, "the chores could not be done");
         }
+        self.run_revocations(None).await;
     }
 
     async fn tidy(&self) -> Result<(), BrokerError> {
@@ -46,15 +46,16 @@ impl Broker {
         Ok(())
     }
 
-    /// Gives back a grant that nobody claimed. Returns whether the provider confirmed it.
+    /// Gives back a grant that nobody claimed. Returns whether the provider confirmed it; one that is away is asked again.
     pub(crate) async fn drop_parked(&self, parked: &Parked) -> Result<bool, BrokerError> {
         // One of several replicas, or the owner at the last moment, takes it.
         let Some(parked) = self.store.claim_parked(&parked.flow.state_hash).await? else { return Ok(false) };
-        let granted = self.open_parked(&parked)?;
         let provider = self.stored_provider(&parked.flow.provider)?;
+        let granted = self.open_parked(&parked)?;
         // It belongs to no connection: no id is left out when its sharers are looked for.
         let nobodys = ConnectionId::new(0);
-        if !self.may_revoke(&provider, granted.account.as_ref(), nobodys).await? {
+        let account = granted.account.as_ref().map(|account| account.id.as_str());
+        if !self.may_revoke(&provider, account, nobodys).await? {
             return Ok(false);
         }
         match self.oauth.revoke(&provider, &granted.into_grant()).await {
@@ -64,9 +65,22 @@ impl Broker {
             }
             Err(error) => {
                 self.metrics.revoked(provider.id.as_str(), "failed");
-                tracing::warn!(provider = %provider.id, %error, "a grant that nobody claimed was not revoked");
+                let gives_up = self.clock.now().since(parked.began_at) >= revoke::GIVE_UP;
+                tracing::warn!(provider = %provider.id, %error, gives_up, "a grant that nobody claimed was not revoked");
+                if !gives_up {
+                    self.park_for_another_try(&parked).await?;
+                }
                 Ok(false)
             }
         }
+    }
+
+    /// Puts a grant back to be given back later. Under a handle and a browser that nobody has: it can no longer be claimed.
+    async fn park_for_another_try(&self, parked: &Parked) -> Result<(), BrokerError> {
+        let unknown = || random_token(&*self.random).map(|token| hash_of(token.expose_secret()));
+        let at = self.clock.now().plus(revoke::FIRST_PAUSE);
+        let (handle, browser) = (unknown()?, unknown()?);
+        let state = &parked.flow.state_hash;
+        Ok(self.store.update_flow_parked(state, &handle, &browser, &parked.grant, at).await?)
     }
 }

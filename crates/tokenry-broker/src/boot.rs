@@ -5,9 +5,11 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokenry_model::{Clock, EntropyError, ProviderId, Random, Sealed, SecretSlice, SecretString, Username};
+use tokenry_model::{
+    Clock, EntropyError, ExposeSecret as _, ProviderId, Random, Sealed, SecretSlice, SecretString, Username,
+};
 use tokenry_oauth::{Catalogue, OAuth, Provider};
-use tokenry_store::{Store, StoreError, StoredKey, StoredSigningKey};
+use tokenry_store::{Spool, Store, StoreError, StoredKey, StoredSigningKey};
 use tokenry_vault::{Context, KeyId, MasterKey, Vault, VaultError, WrappedKey};
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -17,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::passwords::Passwords;
 use crate::refresh::Flights;
 use crate::sessions::Sessions;
+use crate::spool::WaitingAnswers;
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
@@ -45,6 +48,8 @@ pub struct BrokerParts {
     pub random: Arc<dyn Random>,
     /// What the operator decides.
     pub settings: Settings,
+    /// Where answers wait that the database does not take.
+    pub spool: Spool,
 }
 
 /// Why the broker did not start.
@@ -59,6 +64,9 @@ pub enum OpenError {
     /// There are no random bytes.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+    /// The spool cannot be read. It may hold the only copy of a token.
+    #[error("the spool of refreshed tokens cannot be read: {0}")]
+    Spool(#[from] std::io::Error),
     /// A part does not fit.
     #[error("{0}")]
     Unusable(&'static str),
@@ -80,8 +88,13 @@ pub struct Inner {
     pub(crate) sessions: Sessions,
     pub(crate) passwords: Passwords,
     pub(crate) metrics: Metrics,
+    /// What this process is called on the leases it takes.
+    pub(crate) process: String,
     /// Refreshes under way in this process, by connection.
     pub(crate) flights: Flights,
+    /// Answers that the database does not take, on disk and in memory.
+    pub(crate) spool: Spool,
+    pub(crate) waiting: WaitingAnswers,
     /// Work that must not be torn: a stop waits for it.
     pub(crate) tasks: TaskTracker,
     /// A name that nobody can have: log-ins with an impossible name are counted under it.
@@ -118,7 +131,7 @@ impl Broker {
     /// # Errors
     /// [`OpenError`] when the master key is not the one, or the database is away.
     pub async fn open(parts: BrokerParts) -> Result<Self, OpenError> {
-        let BrokerParts { store, master, catalogue, oauth, clock, random, settings } = parts;
+        let BrokerParts { store, master, catalogue, oauth, clock, random, settings, spool } = parts;
         let vault = open_vault(&store, &master, &*clock, Arc::clone(&random)).await?;
         drop(master);
         let keys = open_signing_keys(&store, &vault, &*clock, &*random).await?;
@@ -128,7 +141,9 @@ impl Broker {
             .ok_or(OpenError::Unusable("the parameters for password hashing are not usable"))?;
         let nobody = Username::parse("nobody-can-have-this-name")
             .map_err(|_| OpenError::Unusable("the stand-in username is not usable"))?;
-        Ok(Self(Arc::new(Inner {
+        let process = random_token(&*random)?.expose_secret().to_owned();
+        let broker = Self(Arc::new(Inner {
+            process,
             store,
             vault,
             catalogue,
@@ -140,9 +155,13 @@ impl Broker {
             passwords,
             metrics: Metrics::default(),
             flights: Mutex::new(HashMap::new()),
+            spool,
+            waiting: Mutex::new(HashMap::new()),
             tasks: TaskTracker::new(),
             nobody,
-        })))
+        }));
+        broker.take_up_spool().await?;
+        Ok(broker)
     }
 
     /// What the broker counts.
@@ -175,9 +194,14 @@ impl Broker {
         self.store.close().await;
     }
 
-    /// The provider a word means.
-    pub(crate) fn find_provider(&self, word: &str) -> Result<Arc<Provider>, BrokerError> {
+    /// The provider a word means. `field`: where in the body the word was, for the words of the refusal.
+    pub(crate) fn find_provider(
+        &self,
+        word: &str,
+        field: Option<&'static str>,
+    ) -> Result<Arc<Provider>, BrokerError> {
         self.catalogue.find(word).cloned().ok_or_else(|| BrokerError::UnknownService {
+            field,
             word: word.chars().filter(|c| !c.is_control()).take(64).collect(),
             close: self.catalogue.close_matches(word),
         })
@@ -185,12 +209,8 @@ impl Broker {
 
     /// The provider of a stored connection.
     pub(crate) fn stored_provider(&self, id: &ProviderId) -> Result<Arc<Provider>, BrokerError> {
-        self.catalogue.find(id.as_str()).cloned().ok_or_else(|| BrokerError::ProviderNotConfigured {
-            service: id.to_string(),
-            redirect_uri: String::new(),
-            missing: vec![format!("providers.{id}")],
-            docs: None,
-        })
+        let gone = || BrokerError::ProviderGone { service: id.to_string() };
+        self.catalogue.find(id.as_str()).cloned().ok_or_else(gone)
     }
 }
 

@@ -11,6 +11,7 @@ use tokenry_model::{
 use tokenry_oauth::{AuthorizeRequest, Exchange, OAuth, OAuthError, PkceVerifier, Provider, Readiness};
 use tokenry_store::{FlowClaim, NewConnection, Parked, StoreError};
 use tokenry_vault::{Context, FlowField};
+use tracing::Instrument as _;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -174,7 +175,7 @@ impl Broker {
         browser: Option<&SecretString>,
     ) -> Result<ConnectLink, BrokerError> {
         let user = self.user(claims).await?;
-        let provider = self.find_provider(service)?;
+        let provider = self.find_provider(service, None)?;
         self.require_ready(&provider)?;
         let random = &*self.random;
         let (state, verifier) = (OAuth::make_state(random)?, OAuth::make_verifier(random)?);
@@ -257,7 +258,7 @@ impl Broker {
         work: impl Future<Output = Result<T, ConnectError>> + Send + 'static,
     ) -> Result<T, ConnectError> {
         self.tasks
-            .spawn(work)
+            .spawn(work.in_current_span())
             .await
             .map_err(|_| BrokerError::Internal("a connect ended without an outcome"))?
     }
@@ -375,8 +376,9 @@ impl Broker {
                     break (existing.id, existing.name, true);
                 }
             } else {
-                let name = match &label {
-                    Some(label) => ConnectionName::from_label(&format!("{} ({label})", flow.token_type)),
+                let account = label.as_ref().or(granted.account.as_ref().map(|account| &account.id));
+                let name = match account {
+                    Some(account) => ConnectionName::from_label(&format!("{} ({account})", flow.token_type)),
                     None => ConnectionName::from_label(&flow.token_type),
                 };
                 match self.insert_granted(flow, &name, granted).await {
@@ -539,18 +541,32 @@ impl Broker {
         };
         let broker = self.clone();
         let owner = user.clone();
+        let (confirm, of_browser) = (hash_of(handle.expose_secret()), hash_of(browser.expose_secret()));
         let connected = self
             .untorn(async move {
                 let claimed = broker.store.claim_parked(&parked.flow.state_hash).await?;
                 let parked = claimed.ok_or(ConnectError::UsedState)?;
-                let granted = broker.open_parked(&parked)?;
-                let provider = broker.stored_provider(&parked.flow.provider)?;
-                Ok(broker.keep_granted(&parked.flow, &owner, &provider, &granted).await?)
+                let kept = broker.keep_parked(&parked, &owner).await;
+                if kept.is_err() {
+                    // The form stays good: the same handle, in the same browser.
+                    let (state, until) = (&parked.flow.state_hash, broker.clock.now().plus(FLOW_TTL));
+                    broker
+                        .store
+                        .update_flow_parked(state, &confirm, &of_browser, &parked.grant, until)
+                        .await?;
+                }
+                Ok(kept?)
             })
             .await?;
         let session =
-            self.sessions.issue(&user, self.clock.now(), &*self.random).map_err(ConnectError::from)?;
+            self.sessions.issue(&user, None, self.clock.now(), &*self.random).map_err(ConnectError::from)?;
         Ok((connected, session))
+    }
+
+    async fn keep_parked(&self, parked: &Parked, owner: &User) -> Result<Connected, BrokerError> {
+        let granted = self.open_parked(parked)?;
+        let provider = self.stored_provider(&parked.flow.provider)?;
+        self.keep_granted(&parked.flow, owner, &provider, &granted).await
     }
 
     /// The person does not want it: the grant is given back. Returns whether the provider confirmed that.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tokenry_model::{
-    Account, Connection, ConnectionId, ConnectionName, ConnectionState, CredentialKind, ExposeSecret as _,
-    Scopes, SecretString, Timestamp, UserId,
+    Connection, ConnectionId, ConnectionName, ConnectionState, CredentialKind, ExposeSecret as _, Scopes,
+    SecretString, Timestamp, UserId,
 };
 use tokenry_oauth::Provider;
 use tokenry_store::{NewConnection, NewCredential};
@@ -53,7 +53,7 @@ impl Broker {
         let user_id = claims.own(owner)?;
         self.user(claims).await?;
         let name = parse_name(&add.name)?;
-        let provider = self.find_provider(&add.token_type)?;
+        let provider = self.find_provider(&add.token_type, Some("token_type"))?;
         check_token(&add.token)?;
         let new = NewConnection {
             user_id,
@@ -99,6 +99,9 @@ impl Broker {
         let now = self.clock.now();
         if connection.due_at.is_none_or(|due| due > now) {
             return Ok(grants::open_access(&self.vault, connection)?);
+        }
+        if let Some(token) = self.waiting_token(connection, now) {
+            return Ok(token);
         }
         match self.refresh(connection).await {
             Ok(token) => Ok(token),
@@ -177,11 +180,11 @@ impl Broker {
         id: ConnectionId,
         token: &SecretString,
     ) -> Result<(), BrokerError> {
-        check_token(token)?;
         let connection = self.own_connection(claims, owner, id).await?;
+        check_token(token)?;
         let user = connection.user_id;
         let sealed = grants::seal_grant(&self.vault, user, id, token, None)?.access;
-        let revoke = self.wants_revocation(&connection).await?;
+        let revoke = self.wants_revocation(&connection);
         there(self.store.update_plain_token(user, id, &sealed, revoke, self.clock.now()).await?)?;
         self.revoke_soon(id, revoke).await;
         Ok(())
@@ -198,7 +201,7 @@ impl Broker {
         id: ConnectionId,
     ) -> Result<(), BrokerError> {
         let connection = self.own_connection(claims, owner, id).await?;
-        let revoke = self.wants_revocation(&connection).await?;
+        let revoke = self.wants_revocation(&connection);
         there(self.store.delete_connection(connection.user_id, id, revoke, self.clock.now()).await?)?;
         self.revoke_soon(id, revoke).await;
         Ok(())
@@ -217,28 +220,27 @@ impl Broker {
         owned.connection.ok_or(BrokerError::NoSuchConnection)
     }
 
-    /// Whether there is a grant to revoke, a way to do it, and nobody else who would lose theirs by it.
-    pub(crate) async fn wants_revocation(&self, connection: &Connection) -> Result<bool, BrokerError> {
-        if connection.kind != CredentialKind::OAuth2 {
-            return Ok(false);
-        }
-        let Some(provider) = self.catalogue.find(connection.provider.as_str()) else { return Ok(false) };
-        self.may_revoke(provider, connection.account.as_ref(), connection.id).await
+    /// Whether there is a grant to revoke, and a way to do it. Whether somebody else would lose theirs by it is asked when
+    /// the provider is told: by then others may have come or gone.
+    pub(crate) fn wants_revocation(&self, connection: &Connection) -> bool {
+        let provider = self.catalogue.find(connection.provider.as_str());
+        // One that is missing from the configuration may come back: its revocations wait for it.
+        connection.kind == CredentialKind::OAuth2 && provider.is_none_or(|provider| provider.revokes())
     }
 
     /// Whether the provider has a way to revoke, and nobody but `except` would lose a grant by it.
     pub(crate) async fn may_revoke(
         &self,
         provider: &Provider,
-        account: Option<&Account>,
+        account_id: Option<&str>,
         except: ConnectionId,
     ) -> Result<bool, BrokerError> {
         if !provider.revokes() {
             return Ok(false);
         }
-        match account {
-            Some(account) if provider.revocation_is_shared() => {
-                Ok(self.store.find_account_sharer(&provider.id, &account.id, except).await?.is_none())
+        match account_id {
+            Some(account_id) if provider.revocation_is_shared() => {
+                Ok(self.store.find_account_sharer(&provider.id, account_id, except).await?.is_none())
             }
             _ => Ok(true),
         }
@@ -289,6 +291,7 @@ const fn is_nobodys_fault(error: &BrokerError) -> bool {
         BrokerError::ProviderAway { .. }
             | BrokerError::ProviderRefused { .. }
             | BrokerError::ProviderNotConfigured { .. }
+            | BrokerError::ProviderGone { .. }
             | BrokerError::Store(_)
             | BrokerError::Internal(_)
     )

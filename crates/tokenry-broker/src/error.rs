@@ -35,8 +35,10 @@ pub enum BrokerError {
         problem: String,
     },
     /// The catalogue has no such service.
-    #[error("there is no service {word:?} in the catalogue{}", suggest(close))]
+    #[error("{}there is no service {word:?} in the catalogue{}", in_field(*field), suggest(close))]
     UnknownService {
+        /// The field of the body that held the word, if it came in one.
+        field: Option<&'static str>,
         /// The word that was asked for.
         word: String,
         /// Services with similar names.
@@ -85,8 +87,16 @@ pub enum BrokerError {
         /// Why, and what to do instead.
         why: String,
     },
+    /// A stored connection's service is no longer in the configuration.
+    #[error(
+        "the service {service} is no longer set up on this server; its operator must bring providers.{service} back"
+    )]
+    ProviderGone {
+        /// The service's id.
+        service: String,
+    },
     /// The provider refused us or answered nonsense, and no connection is to blame.
-    #[error("{service} did not give a new token: {cause}")]
+    #[error("the call to {service} failed: {cause}")]
     ProviderRefused {
         /// The service's name.
         service: String,
@@ -94,7 +104,7 @@ pub enum BrokerError {
         cause: OAuthError,
     },
     /// The provider is away, or told us to come back later.
-    #[error("{service} is not answering at the moment: {cause}")]
+    #[error("{service} is not answering at the moment; try again in {} s", retry_after.as_secs().max(1))]
     ProviderAway {
         /// The service's name.
         service: String,
@@ -157,6 +167,10 @@ impl From<EntropyError> for BrokerError {
 /// Whether the provider may well answer the next time.
 pub(crate) const fn is_passing(error: &OAuthError) -> bool {
     matches!(error, OAuthError::RateLimited { .. } | OAuthError::Unavailable { .. })
+}
+
+fn in_field(field: Option<&'static str>) -> String {
+    field.map(|name| format!("the field `{name}` is not allowed: ")).unwrap_or_default()
 }
 
 fn suggest(close: &[String]) -> String {

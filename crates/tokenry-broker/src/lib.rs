@@ -12,6 +12,7 @@ mod passwords;
 mod refresh;
 mod revoke;
 mod sessions;
+mod spool;
 mod throttle;
 
 pub use boot::{Broker, BrokerParts, OpenError, Settings, check_master_key};

@@ -1,7 +1,8 @@
 //! Passwords: Argon2id with the parameters OWASP names first for 19 MiB, a few at a time.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -16,12 +17,19 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 /// How many may wait for their turn, for each that may run. Beyond it a caller is told to come back.
 const QUEUE_PER_PERMIT: usize = 64;
+/// How many of these one network or device may take.
+const QUEUE_PER_CALLER: usize = 32;
+/// How many may wait to sign up.
+const SIGN_UP_QUEUE: usize = 16;
 
 /// Hashes and checks passwords on threads of their own, no more at once than half the cores: a flood of log-ins takes
 /// its time, and the reads go on.
 pub(crate) struct Passwords {
     permits: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    /// One sign-up at a time stands in the queue: strangers who sign up do not hold up those who log in.
+    sign_ups: Semaphore,
+    signing_up: AtomicUsize,
+    waiting: Mutex<HashMap<String, usize>>,
     queue: usize,
     argon2: Argon2<'static>,
     random: Arc<dyn Random>,
@@ -41,35 +49,81 @@ impl Passwords {
         let params = Params::new(MEMORY_KIB, PASSES, LANES, None).ok()?;
         Some(Self {
             permits: Arc::new(Semaphore::new(permits)),
-            waiting: AtomicUsize::new(0),
+            sign_ups: Semaphore::new(1),
+            signing_up: AtomicUsize::new(0),
+            waiting: Mutex::default(),
             queue: permits * QUEUE_PER_PERMIT,
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             random,
         })
     }
 
-    /// Waits for a turn.
-    pub(crate) async fn turn(&self) -> Result<Turn<'_>, BrokerError> {
-        let _waiting = Waiting::enter(&self.waiting);
-        if self.waiting.load(Ordering::Relaxed) > self.queue {
+    /// Waits for a turn. `who` is the network or the device that asks: none may fill the queue alone. A device that we know
+    /// still finds a place when strangers have filled it.
+    pub(crate) async fn turn(&self, who: &str, is_known: bool) -> Result<Turn<'_>, BrokerError> {
+        let queue = if is_known { self.queue * 2 } else { self.queue };
+        let _waiting = Waiting::enter(&self.waiting, who, queue).ok_or(BrokerError::Busy)?;
+        self.take().await
+    }
+
+    /// Waits for a turn to hash the password of somebody who signs up.
+    pub(crate) async fn turn_to_sign_up(&self) -> Result<Turn<'_>, BrokerError> {
+        let _waiting = SigningUp::enter(&self.signing_up);
+        if self.signing_up.load(Ordering::Relaxed) > SIGN_UP_QUEUE {
             return Err(BrokerError::Busy);
         }
+        let _gate = self.sign_ups.acquire().await.map_err(|_| BrokerError::Busy)?;
+        self.take().await
+    }
+
+    async fn take(&self) -> Result<Turn<'_>, BrokerError> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| BrokerError::Busy)?;
         Ok(Turn { passwords: self, permit: Arc::new(permit) })
     }
 }
 
-/// Counts a waiter for as long as it waits, also when it is cancelled.
-struct Waiting<'a>(&'a AtomicUsize);
+/// A place in the queue, given back also by a caller who hangs up.
+struct Waiting<'a> {
+    all: &'a Mutex<HashMap<String, usize>>,
+    who: String,
+}
 
 impl<'a> Waiting<'a> {
+    fn enter(all: &'a Mutex<HashMap<String, usize>>, who: &str, queue: usize) -> Option<Self> {
+        let mut places = all.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken: usize = places.values().sum();
+        let own = places.get(who).copied().unwrap_or(0);
+        if taken >= queue || own >= QUEUE_PER_CALLER {
+            return None;
+        }
+        places.insert(who.to_owned(), own + 1);
+        Some(Self { all, who: who.to_owned() })
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut places = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = places.get_mut(&self.who) {
+            *own -= 1;
+            if *own == 0 {
+                places.remove(&self.who);
+            }
+        }
+    }
+}
+
+/// Counts somebody who waits to sign up.
+struct SigningUp<'a>(&'a AtomicUsize);
+
+impl<'a> SigningUp<'a> {
     fn enter(count: &'a AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for SigningUp<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -136,8 +190,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_hash_is_argon2id_with_owasps_parameters_and_checks_only_its_password() {
-        let passwords = Passwords::new(Arc::new(SystemRandom::new())).unwrap();
-        let turn = passwords.turn().await.unwrap();
+        let passwords = Passwords::new(Arc::new(SystemRandom)).unwrap();
+        let turn = passwords.turn("a", false).await.unwrap();
         let hash = turn.hash(&"correct horse".into()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert_ne!(hash, turn.hash(&"correct horse".into()).await.unwrap(), "the salt is fresh");
@@ -147,13 +201,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_queue_says_so_at_once() {
-        let passwords = Passwords::new(Arc::new(SystemRandom::new())).unwrap();
-        let mut turns = Vec::new();
-        for _ in 0..passwords.permits.available_permits() {
-            turns.push(passwords.turn().await.unwrap());
+    async fn nobody_fills_the_queue_alone_and_a_known_device_still_finds_a_place() {
+        let passwords = Passwords::new(Arc::new(SystemRandom)).unwrap();
+        let enter = |who: &str, queue| Waiting::enter(&passwords.waiting, who, queue);
+        let mut places: Vec<_> =
+            (0..QUEUE_PER_CALLER).map(|_| enter("a", passwords.queue).unwrap()).collect();
+        assert!(matches!(passwords.turn("a", false).await, Err(BrokerError::Busy)));
+        for stranger in 0..passwords.queue - QUEUE_PER_CALLER {
+            places.push(enter(&format!("b{stranger}"), passwords.queue).unwrap());
         }
-        passwords.waiting.store(passwords.queue, Ordering::Relaxed);
-        assert!(matches!(passwords.turn().await, Err(BrokerError::Busy)));
+        assert!(matches!(passwords.turn("c", false).await, Err(BrokerError::Busy)));
+        assert!(passwords.turn("a known device", true).await.is_ok());
+        drop(places);
+        assert!(passwords.turn("a", false).await.is_ok());
+        assert!(passwords.waiting.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn those_who_sign_up_wait_in_a_line_of_their_own() {
+        let passwords = Passwords::new(Arc::new(SystemRandom)).unwrap();
+        passwords.signing_up.store(SIGN_UP_QUEUE, Ordering::Relaxed);
+        assert!(matches!(passwords.turn_to_sign_up().await, Err(BrokerError::Busy)));
+        assert!(passwords.turn("a", false).await.is_ok());
     }
 }

@@ -14,32 +14,27 @@ const BATCH: i64 = 20;
 /// How long nobody else takes one that is being tried: longer than a call to a provider may take.
 const CLAIM: Duration = Duration::from_mins(2);
 /// The first pause after a failure; each further one is twice as long, up to the last.
-const FIRST_PAUSE: Duration = Duration::from_secs(30);
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LAST_PAUSE: Duration = Duration::from_hours(1);
 /// A provider that has not taken a revocation for so long never will: the credential is wiped here all the same.
-const GIVE_UP: Duration = Duration::from_hours(168);
+pub(crate) const GIVE_UP: Duration = Duration::from_hours(168);
 
 impl Broker {
     /// Runs the revocations that are due; with `connection`, only that connection's.
     pub(crate) async fn run_revocations(&self, connection: Option<ConnectionId>) {
-        loop {
-            let claimed = self.store.claim_revocations(connection, BATCH, self.clock.now(), CLAIM).await;
-            match claimed {
-                Ok(batch) if batch.is_empty() => return,
-                Ok(batch) => {
-                    for revocation in &batch {
-                        if let Err(error) = self.run_revocation(revocation).await {
-                            let connection = revocation.connection_id;
-                            tracing::error!(%connection, %error, "a revocation could not be recorded");
-                        }
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(%error, "revocations could not be read");
-                    return;
-                }
+        let claimed = self.store.claim_revocations(connection, BATCH, self.clock.now(), CLAIM).await;
+        let batch = match claimed {
+            Ok(batch) => batch,
+            Err(error) => return tracing::error!(%error, "revocations could not be read"),
+        };
+        // Side by side: a provider that does not answer holds up its own alone.
+        let all = batch.iter().map(async |revocation| {
+            if let Err(error) = self.run_revocation(revocation).await {
+                let connection = revocation.connection_id;
+                tracing::error!(%connection, %error, "a revocation could not be recorded");
             }
-        }
+        });
+        futures_util::future::join_all(all).await;
     }
 
     async fn run_revocation(&self, revocation: &Revocation) -> Result<(), BrokerError> {
@@ -48,7 +43,16 @@ impl Broker {
             Ok(provider) => provider,
             Err(error) => return self.postpone(revocation, &error).await,
         };
-        let grant = grants::open_grant(&self.vault, revocation.user_id, connection, &revocation.sealed)?;
+        // Since the connection went, the account may have been connected again: that grant must not die with this one.
+        if !self.may_revoke(&provider, revocation.account_id.as_deref(), connection).await? {
+            tracing::info!(%connection, provider = %provider.id, "not revoked: it has no way to be, or its account is connected again");
+            return Ok(self.store.delete_revocation(id).await?);
+        }
+        let grant = match grants::open_grant(&self.vault, revocation.user_id, connection, &revocation.sealed)
+        {
+            Ok(grant) => grant,
+            Err(error) => return self.postpone(revocation, &error.into()).await,
+        };
         match self.oauth.revoke(&provider, &grant).await {
             Ok(()) => {
                 self.metrics.revoked(provider.id.as_str(), "ok");

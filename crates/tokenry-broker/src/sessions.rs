@@ -21,7 +21,7 @@ pub struct Claims {
     pub(crate) user: UserId,
     pub(crate) username: String,
     pub(crate) epoch: i64,
-    pub(crate) token_id: String,
+    pub(crate) device: String,
     pub(crate) expires_at: i64,
 }
 
@@ -59,6 +59,8 @@ struct WireClaims {
     iat: i64,
     exp: i64,
     jti: String,
+    /// What every renewal of one log-in has in common: guesses made with any of them count as one bearer's.
+    device: String,
     epoch: i64,
 }
 
@@ -92,21 +94,24 @@ impl Sessions {
         })
     }
 
-    /// Issues a token to a user.
+    /// Issues a token to a user; `renews` is the one it follows.
     pub(crate) fn issue(
         &self,
         user: &User,
+        renews: Option<&Claims>,
         now: Timestamp,
         random: &dyn Random,
     ) -> Result<SecretString, BrokerError> {
         let mut id = [0; 16];
         random.fill(&mut id)?;
+        let id = URL_SAFE_NO_PAD.encode(id);
         let claims = WireClaims {
             username: user.username.to_string(),
             sub: user.id.to_string(),
             iat: now.seconds(),
             exp: now.plus(self.ttl).seconds(),
-            jti: URL_SAFE_NO_PAD.encode(id),
+            device: renews.map_or_else(|| id.clone(), |claims| claims.device.clone()),
+            jti: id,
             epoch: user.session_epoch,
         };
         let header = Header { kid: Some(self.current.clone()), ..Header::new(Algorithm::HS256) };
@@ -136,7 +141,7 @@ impl Sessions {
             user: UserId::parse(&wire.sub).ok()?,
             username: wire.username,
             epoch: wire.epoch,
-            token_id: wire.jti,
+            device: wire.device,
             expires_at: wire.exp,
         })
     }
@@ -152,7 +157,7 @@ mod tests {
     fn sessions(keys: &[i64]) -> Sessions {
         let keys: Vec<_> =
             keys.iter().map(|id| (*id, SecretSlice::from(vec![u8::try_from(*id).unwrap(); 32]))).collect();
-        Sessions::new(&keys, Duration::from_secs(60)).unwrap()
+        Sessions::new(&keys, Duration::from_mins(1)).unwrap()
     }
 
     fn ada() -> User {
@@ -170,7 +175,7 @@ mod tests {
     #[test]
     fn a_token_names_its_user_and_begins_with_the_username() {
         let sessions = sessions(&[1]);
-        let token = sessions.issue(&ada(), NOW, &SystemRandom::new()).unwrap();
+        let token = sessions.issue(&ada(), None, NOW, &SystemRandom).unwrap();
         let payload = token.expose_secret().split('.').nth(1).unwrap();
         let payload = String::from_utf8(URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
         assert!(
@@ -188,15 +193,15 @@ mod tests {
     #[test]
     fn a_token_dies_on_the_second() {
         let sessions = sessions(&[1]);
-        let token = sessions.issue(&ada(), NOW, &SystemRandom::new()).unwrap();
+        let token = sessions.issue(&ada(), None, NOW, &SystemRandom).unwrap();
         assert!(sessions.verify(token.expose_secret(), NOW.plus(Duration::from_secs(59))).is_ok());
-        assert!(sessions.verify(token.expose_secret(), NOW.plus(Duration::from_secs(60))).is_err());
+        assert!(sessions.verify(token.expose_secret(), NOW.plus(Duration::from_mins(1))).is_err());
         assert!(sessions.read(token.expose_secret()).is_some());
     }
 
     #[test]
     fn an_older_key_still_reads_and_an_unknown_one_does_not() {
-        let token = sessions(&[1]).issue(&ada(), NOW, &SystemRandom::new()).unwrap();
+        let token = sessions(&[1]).issue(&ada(), None, NOW, &SystemRandom).unwrap();
         assert!(sessions(&[1, 2]).verify(token.expose_secret(), NOW).is_ok());
         assert!(sessions(&[2]).verify(token.expose_secret(), NOW).is_err());
     }
@@ -204,7 +209,7 @@ mod tests {
     #[test]
     fn forged_tokens_are_refused() {
         let sessions = sessions(&[1]);
-        let good = sessions.issue(&ada(), NOW, &SystemRandom::new()).unwrap().expose_secret().to_owned();
+        let good = sessions.issue(&ada(), None, NOW, &SystemRandom).unwrap().expose_secret().to_owned();
         let parts: Vec<&str> = good.split('.').collect();
         let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT","kid":"1"}"#);
         let hs512 = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS512","typ":"JWT","kid":"1"}"#);

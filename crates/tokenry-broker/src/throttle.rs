@@ -6,7 +6,7 @@
 //!
 //! | counted by | limit | who is freed from it |
 //! |---|---|---|
-//! | device: a token we once issued to this user, sent along | 10 | – |
+//! | device: a token we once issued to this user, sent along; its renewals count with it | 10 | – |
 //! | username and address | 10 | a known device |
 //! | address | 50 | a known device |
 //! | username, over all addresses | 100 | a known device, a known address |
@@ -59,11 +59,10 @@ impl Broker {
         // Nobody has the id 0: a name that is not there costs the same look-up.
         let of = user.unwrap_or(UserId::new(0));
         let address_seen = self.store.find_known_address(of, &by_address).await?;
-        let device = device.filter(|claims| user == Some(claims.user));
 
         let mut checks = Vec::with_capacity(3);
         if let Some(claims) = device {
-            checks.push((bucket("login device", &[&name, &claims.token_id]), PER_DEVICE));
+            checks.push((bucket("login device", &[&name, &claims.device]), PER_DEVICE));
         } else {
             checks.push((bucket("login name and address", &[&name, &address]), PER_NAME_AND_ADDRESS));
             checks.push((by_address, PER_ADDRESS));
@@ -116,7 +115,7 @@ impl Broker {
 }
 
 /// What counts as one address: all of an IPv4 address, the first half of an IPv6 one (a household has a /64).
-fn network(address: IpAddr) -> String {
+pub(crate) fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => {

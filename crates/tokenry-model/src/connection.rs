@@ -147,6 +147,17 @@ impl ConnectionState {
 #[error("the stored word {0:?} fits no state")]
 pub struct UnknownState(pub String);
 
+/// A refresh that was begun and whose outcome nobody wrote down: the refresh token may be spent already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefreshIntent {
+    /// The keyed fingerprint of the refresh token that was to be spent.
+    pub token: [u8; 32],
+    /// When it began.
+    pub at: Timestamp,
+    /// Whether whoever began it never said how it ended: still at it, cut off from the database, or dead.
+    pub held: bool,
+}
+
 /// A connection, its credential sealed.
 #[derive(Debug, Clone)]
 pub struct Connection {
@@ -178,6 +189,8 @@ pub struct Connection {
     pub due_at: Option<Timestamp>,
     /// Counts the credentials this connection has had: a write names the one it replaces.
     pub generation: i64,
+    /// A refresh without a known outcome.
+    pub intent: Option<RefreshIntent>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When its name or its token last changed by its owner's hand, or its token by a refresh.

@@ -9,7 +9,8 @@ mod time;
 mod user;
 
 pub use connection::{
-    Account, Connection, ConnectionName, ConnectionState, CredentialKind, InvalidName, Sealed, UnknownState,
+    Account, Connection, ConnectionName, ConnectionState, CredentialKind, InvalidName, RefreshIntent, Sealed,
+    UnknownState,
 };
 pub use flow::{Flow, FlowStage, StateHash};
 pub use ids::{ConnectionId, InvalidId, InvalidProviderId, ProviderId, UserId};

@@ -93,7 +93,8 @@ impl Provider {
             data.identity.url = None;
             data.issuer = settings.issuer;
             if custom {
-                data.scope.default = ["openid"].into_iter().collect();
+                // Enough to name the account in a word that its owner knows.
+                data.scope.default = ["openid", "profile"].into_iter().collect();
             }
         }
         if settings.token_url.is_some() {

@@ -2,8 +2,8 @@
 
 use sqlx::{FromRow, Row as _};
 use tokenry_model::{
-    Account, Connection, ConnectionId, ConnectionName, ConnectionState, CredentialKind, ProviderId, Scopes,
-    Sealed, Timestamp, UserId,
+    Account, Connection, ConnectionId, ConnectionName, ConnectionState, CredentialKind, ProviderId,
+    RefreshIntent, Scopes, Sealed, Timestamp, UserId,
 };
 
 use crate::database::{Store, on};
@@ -84,6 +84,9 @@ struct ConnectionRow {
     expires_at: Option<i64>,
     due_at: Option<i64>,
     generation: i64,
+    lease_owner: Option<String>,
+    intent_hash: Option<Vec<u8>>,
+    intent_at: Option<i64>,
     created_at: i64,
     updated_at: i64,
 }
@@ -92,7 +95,7 @@ macro_rules! columns {
     () => {
         "c.id, c.user_id, c.name, c.token_type, c.provider, c.kind, c.state, c.state_reason, c.account_id, \
          c.account_label, c.scopes, c.sealed_access, c.sealed_refresh, c.expires_at, c.due_at, c.generation, \
-         c.created_at, c.updated_at"
+         c.lease_owner, c.intent_hash, c.intent_at, c.created_at, c.updated_at"
     };
 }
 
@@ -103,8 +106,8 @@ impl TryFrom<ConnectionRow> for Connection {
         let id = row.id;
         let corrupt = |why: &dyn std::fmt::Display| StoreError::corrupt("connections", id, why);
         Ok(Self {
-            id: ConnectionId::new(row.id),
-            user_id: UserId::new(row.user_id),
+            id: ConnectionId::new(StoreError::check_id("connections", id, id)?),
+            user_id: UserId::new(StoreError::check_id("connections", id, row.user_id)?),
             name: ConnectionName::parse(&row.name).map_err(|e| corrupt(&e))?,
             token_type: row.token_type,
             provider: ProviderId::parse(&row.provider).map_err(|e| corrupt(&e))?,
@@ -119,9 +122,22 @@ impl TryFrom<ConnectionRow> for Connection {
             expires_at: row.expires_at.map(Timestamp::from_micros),
             due_at: row.due_at.map(Timestamp::from_micros),
             generation: row.generation,
+            intent: intent(row.intent_hash, row.intent_at, row.lease_owner.is_some())
+                .map_err(|why| corrupt(&why))?,
             created_at: Timestamp::from_micros(row.created_at),
             updated_at: Timestamp::from_micros(row.updated_at),
         })
+    }
+}
+
+fn intent(hash: Option<Vec<u8>>, at: Option<i64>, held: bool) -> Result<Option<RefreshIntent>, &'static str> {
+    match (hash, at) {
+        (None, None) => Ok(None),
+        (Some(hash), Some(at)) => {
+            let token = hash.try_into().map_err(|_| "the intent's hash is not 32 bytes")?;
+            Ok(Some(RefreshIntent { token, at: Timestamp::from_micros(at), held }))
+        }
+        _ => Err("an intent is only half there"),
     }
 }
 
@@ -145,7 +161,6 @@ impl Store {
                       account_label, scopes, sealed_access, expires_at, due_at, created_at, updated_at) \
                       VALUES ($1, $2, $3, $4, $5, 'ok', $6, $7, $8, $9, $10, $11, $12, $12) RETURNING id";
         let fill = "UPDATE connections SET sealed_access = $2, sealed_refresh = $3 WHERE id = $1";
-        let unavailable = |error: sqlx::Error| E::from(StoreError::Unavailable(error));
         let run = async {
             on!(self, begin, |tx| {
                 let (id,): (i64,) = sqlx::query_as(insert)
@@ -178,11 +193,7 @@ impl Store {
                 Ok::<_, StoreError>(Ok(ConnectionId::new(id)))
             })
         };
-        match run.await {
-            Ok(done) => done,
-            Err(StoreError::Unavailable(error)) => Err(unavailable(error)),
-            Err(other) => Err(other.into()),
-        }
+        run.await?
     }
 
     /// A user's connection and the user's session epoch, in one query. Nothing if there is no such user.
@@ -284,7 +295,7 @@ impl Store {
             .bind(except.get())
             .fetch_optional(pool)
             .await)?;
-        Ok(row.map(|(id,)| ConnectionId::new(id)))
+        row.map(|(id,)| StoreError::check_id("connections", id, id).map(ConnectionId::new)).transpose()
     }
 
     /// Renames a user's connection. Returns whether there is one of that id.
@@ -325,7 +336,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE connections SET sealed_access = $3, sealed_refresh = COALESCE($4, sealed_refresh), \
-                   scopes = $5, expires_at = $6, due_at = $7, updated_at = $8, generation = generation + 1 \
+                   scopes = $5, expires_at = $6, due_at = $7, updated_at = $8, generation = generation + 1, \
+                   lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
                    WHERE id = $1 AND generation = $2 AND deleted_at IS NULL";
         let rows = on!(self, write, |pool| sqlx::query(sql)
             .bind(id.get())
@@ -353,7 +365,8 @@ impl Store {
         generation: i64,
         reason: &str,
     ) -> Result<bool, StoreError> {
-        let sql = "UPDATE connections SET state = 'reconnect_required', state_reason = $3 \
+        let sql = "UPDATE connections SET state = 'reconnect_required', state_reason = $3, \
+                   lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
                    WHERE id = $1 AND generation = $2 AND deleted_at IS NULL";
         let rows = on!(self, write, |pool| sqlx::query(sql)
             .bind(id.get())
@@ -366,7 +379,8 @@ impl Store {
     }
 
     /// Gives a connection a new grant for the same account, whatever it held before: a person's consent wins over a
-    /// refresh in flight. Returns whether the connection is still there.
+    /// refresh in flight. When no refresh token came, one that was still good stays: many providers give one at the first
+    /// consent only. Returns whether the connection is still there.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away.
@@ -379,8 +393,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE connections SET kind = $2, state = 'ok', state_reason = NULL, \
-                   account_label = COALESCE($3, account_label), sealed_access = $4, sealed_refresh = $5, \
-                   scopes = $6, expires_at = $7, due_at = $8, updated_at = $9, generation = generation + 1 \
+                   account_label = COALESCE($3, account_label), sealed_access = $4, \
+                   sealed_refresh = CASE WHEN $10 = 1 AND kind = 'oauth2' AND state = 'ok' \
+                   THEN sealed_refresh ELSE $5 END, \
+                   scopes = $6, expires_at = $7, due_at = $8, updated_at = $9, generation = generation + 1, \
+                   lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
                    WHERE id = $1 AND deleted_at IS NULL";
         let rows = on!(self, write, |pool| sqlx::query(sql)
             .bind(id.get())
@@ -392,6 +409,7 @@ impl Store {
             .bind(micros(credential.expires_at))
             .bind(micros(credential.due_at))
             .bind(now.micros())
+            .bind(i64::from(sealed.refresh.is_none()))
             .execute(pool)
             .await
             .map(|done| done.rows_affected()))?;
@@ -413,7 +431,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE connections SET kind = 'plain', state = 'ok', state_reason = NULL, account_id = NULL, \
                    account_label = NULL, scopes = '', sealed_access = $3, sealed_refresh = NULL, expires_at = NULL, \
-                   due_at = NULL, updated_at = $4, generation = generation + 1 \
+                   due_at = NULL, updated_at = $4, generation = generation + 1, \
+                   lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
                    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
         let rows = on!(self, begin, |tx| {
             if revoke {
@@ -447,7 +466,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE connections SET deleted_at = $3, updated_at = $3, sealed_access = $4, \
-                   sealed_refresh = NULL, due_at = NULL, generation = generation + 1 \
+                   sealed_refresh = NULL, due_at = NULL, generation = generation + 1, \
+                   lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
                    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
         let rows = on!(self, begin, |tx| {
             if revoke {

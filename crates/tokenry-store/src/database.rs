@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -62,8 +63,7 @@ impl Store {
     /// [`StoreError::Migration`] when its schema is newer than this version.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let path = sqlite_path(url)?;
-        make_private_file(&path)
-            .map_err(|error| StoreError::Url { url: url.to_owned(), why: error.to_string() })?;
+        make_private_file(&path).map_err(|why| StoreError::File { path: path.clone(), why })?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -73,19 +73,33 @@ impl Store {
             // What is deleted is overwritten, not just unlinked.
             .pragma("secure_delete", "ON")
             .pragma("journal_size_limit", "67108864");
-        let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None);
+        let pool = || {
+            SqlitePoolOptions::new()
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .idle_timeout(None)
+                // When the disk is full SQLite rolls back by itself, and sqlx's own rollback then fails: the connection
+                // would count itself inside a transaction for ever. Such a one is replaced.
+                .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+        };
         let writer = pool().max_connections(1).connect_with(options.clone()).await?;
-        sqlx::migrate!("./migrations/sqlite").run(&writer).await?;
+        // Under the write lock from the first look on: of several processes that start at once, the others wait.
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::migrate!("./migrations/sqlite").run_direct(None, &mut *tx, false).await?;
+        tx.commit().await?;
         let reader = pool().max_connections(READERS).connect_with(options.pragma("query_only", "ON")).await?;
         Ok(Self { db: Database::Sqlite { reader, writer } })
     }
 
-    /// Whether the database answers.
+    /// Whether the database can be read, and written: the write lock is taken and given back.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when it does not.
+    /// [`StoreError::Unavailable`] when it cannot.
     pub async fn ping(&self) -> Result<(), StoreError> {
         on!(self, read, |pool| sqlx::query("SELECT 1").execute(pool).await)?;
+        on!(self, begin, |tx| {
+            sqlx::query("SELECT 1").execute(&mut *tx).await?;
+            tx.rollback().await?;
+        });
         Ok(())
     }
 
@@ -130,4 +144,54 @@ fn make_private_file(path: &Path) -> std::io::Result<()> {
         options.mode(0o600);
     }
     options.open(path).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pragmas belong to a connection, so only the store's own pools show them.
+    #[tokio::test]
+    async fn each_connection_writes_in_full_and_overwrites_what_it_deletes() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite://{}/tokenry.db", dir.path().display())).await.unwrap();
+        let Database::Sqlite { reader, writer } = &store.db;
+        for (pool, query_only) in [(writer, 0), (reader, 1)] {
+            let text = async |sql: &'static str| {
+                let (value,): (String,) = sqlx::query_as(sql).fetch_one(pool).await.unwrap();
+                value
+            };
+            let number = async |sql: &'static str| {
+                let (value,): (i64,) = sqlx::query_as(sql).fetch_one(pool).await.unwrap();
+                value
+            };
+            assert_eq!(text("PRAGMA journal_mode").await, "wal");
+            assert_eq!(number("PRAGMA synchronous").await, 2, "2 is FULL");
+            assert_eq!(number("PRAGMA foreign_keys").await, 1);
+            assert_eq!(number("PRAGMA secure_delete").await, 1);
+            assert_eq!(number("PRAGMA query_only").await, query_only);
+        }
+    }
+
+    /// On a full disk SQLite rolls back by itself, and the connection that thinks itself in a transaction is of no more use.
+    #[tokio::test]
+    async fn a_full_disk_costs_the_write_that_met_it_and_none_after() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite://{}/tokenry.db", dir.path().display())).await.unwrap();
+        let Database::Sqlite { writer, .. } = &store.db;
+        let (pages,): (i64,) = sqlx::query_as("PRAGMA page_count").fetch_one(writer).await.unwrap();
+        let full = format!("PRAGMA max_page_count = {}", pages + 2);
+        sqlx::query(sqlx::AssertSqlSafe(full)).execute(writer).await.unwrap();
+        let now = tokenry_model::Timestamp::from_micros(1);
+        let buckets: Vec<[u8; 32]> =
+            (0..5000_u16).map(|n| [n.to_be_bytes(); 16].concat().try_into().unwrap()).collect();
+        let window = Duration::from_secs(1);
+        assert!(store.insert_login_failures(&buckets, window, now).await.is_err(), "the disk was not full");
+
+        // The connection that takes its place has no such limit: there is room again.
+        store.insert_login_failures(&buckets[..1], window, now).await.unwrap();
+        store.ping().await.unwrap();
+        assert!(store.find_login_failures(&buckets[0]).await.unwrap().is_some());
+        assert!(store.find_login_failures(&buckets[1]).await.unwrap().is_none());
+    }
 }

@@ -7,7 +7,7 @@ use tokenry_model::UnknownState;
 pub enum StoreError {
     /// The database did not answer, or answered with an error. The cause is for the log, not for a client.
     #[error("the database is not available: {0}")]
-    Unavailable(#[from] sqlx::Error),
+    Unavailable(#[source] sqlx::Error),
     /// The database has a schema that this version does not know, or the migration failed.
     #[error("the database could not be brought to this version's schema: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -27,9 +27,29 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// The database's file cannot be opened.
+    #[error("the database file {} cannot be opened: {why}", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the file system says.
+        why: std::io::Error,
+    },
     /// A row that must be unique is there already.
     #[error("the row is there already")]
     Conflict,
+}
+
+/// A value that does not fit its column's type is a broken row, not a database that is away.
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::ColumnDecode { index, source } => {
+                Self::Corrupt { row: format!("with the column {index}"), why: source.to_string() }
+            }
+            other => Self::Unavailable(other),
+        }
+    }
 }
 
 impl StoreError {
@@ -37,13 +57,18 @@ impl StoreError {
     pub(crate) fn or_conflict(error: sqlx::Error) -> Self {
         match error.as_database_error() {
             Some(db) if db.is_unique_violation() => Self::Conflict,
-            _ => Self::Unavailable(error),
+            _ => error.into(),
         }
     }
 
     /// A row of `table` that fits no state.
     pub(crate) fn unknown_state(table: &str, id: impl std::fmt::Display, state: &UnknownState) -> Self {
         Self::corrupt(table, id, state)
+    }
+
+    /// The id that a row of `table` holds: a database gives out nothing below 1.
+    pub(crate) fn check_id(table: &str, row: impl std::fmt::Display, id: i64) -> Result<i64, Self> {
+        if id > 0 { Ok(id) } else { Err(Self::corrupt(table, row, format!("{id} is not an id"))) }
     }
 
     /// A row of `table` that cannot be read.

@@ -28,6 +28,8 @@ pub struct Parked {
     pub flow: Flow,
     /// The sealed grant.
     pub grant: Sealed,
+    /// When the flow began.
+    pub began_at: Timestamp,
 }
 
 #[derive(sqlx::FromRow)]
@@ -43,12 +45,13 @@ struct FlowRow {
     browser_hash: Vec<u8>,
     sealed_grant: Option<Vec<u8>>,
     expires_at: i64,
+    created_at: i64,
 }
 
 macro_rules! columns {
     () => {
         "state_hash, user_id, token_type, provider, redirect_uri, token_url, scopes, sealed_secrets, browser_hash, \
-         sealed_grant, expires_at"
+         sealed_grant, expires_at, created_at"
     };
 }
 
@@ -58,7 +61,7 @@ impl FlowRow {
         let hash = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).map_err(|_| corrupt(&"a hash is not 32 bytes"));
         let flow = Flow {
             state_hash: StateHash::new(hash(&self.state_hash)?),
-            user_id: UserId::new(self.user_id),
+            user_id: UserId::new(StoreError::check_id("flows of user", self.user_id, self.user_id)?),
             provider: ProviderId::parse(&self.provider).map_err(|e| corrupt(&e))?,
             browser_hash: hash(&self.browser_hash)?,
             token_type: self.token_type,
@@ -72,9 +75,9 @@ impl FlowRow {
     }
 
     fn into_parked(self) -> Result<Parked, StoreError> {
-        let user = self.user_id;
+        let (user, began_at) = (self.user_id, Timestamp::from_micros(self.created_at));
         match self.into_parts()? {
-            (flow, Some(grant)) => Ok(Parked { flow, grant }),
+            (flow, Some(grant)) => Ok(Parked { flow, grant, began_at }),
             (_, None) => {
                 Err(StoreError::corrupt("flows of user", user, "it is unconfirmed and holds no grant"))
             }
@@ -190,7 +193,7 @@ impl Store {
         row.map(FlowRow::into_parked).transpose()
     }
 
-    /// Takes a grant that waits for its owner: one caller gets it.
+    /// Takes a grant that waits for its owner: one caller gets it, and the row does not keep it.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away or the row cannot be read.
@@ -199,10 +202,15 @@ impl Store {
             "UPDATE flows SET stage = 'used' WHERE state_hash = $1 AND stage = 'unconfirmed' RETURNING ",
             columns!()
         );
-        let row: Option<FlowRow> = on!(self, write, |pool| sqlx::query_as(sql)
-            .bind(&state.as_bytes()[..])
-            .fetch_optional(pool)
-            .await)?;
+        // A statement of its own: `RETURNING` gives what the row holds afterwards.
+        let wipe = "UPDATE flows SET sealed_grant = NULL WHERE state_hash = $1";
+        let row: Option<FlowRow> = on!(self, begin, |tx| {
+            let row: Option<FlowRow> =
+                sqlx::query_as(sql).bind(&state.as_bytes()[..]).fetch_optional(&mut *tx).await?;
+            sqlx::query(wipe).bind(&state.as_bytes()[..]).execute(&mut *tx).await?;
+            tx.commit().await?;
+            row
+        });
         row.map(FlowRow::into_parked).transpose()
     }
 

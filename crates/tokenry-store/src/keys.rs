@@ -41,7 +41,12 @@ impl Store {
         if !std::fs::metadata(&path).is_ok_and(|file| file.len() > 0) {
             return Ok(Vec::new());
         }
-        let mut connection = SqliteConnectOptions::new().filename(&path).read_only(true).connect().await?;
+        // Without a log beside it the file is all there is. Said so, SQLite makes no files of its own to read it.
+        let mut log = path.clone().into_os_string();
+        log.push("-wal");
+        let settled = !std::fs::metadata(&log).is_ok_and(|file| file.len() > 0);
+        let options = SqliteConnectOptions::new().filename(&path).read_only(true).immutable(settled);
+        let mut connection = options.connect().await?;
         let table = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'data_keys'";
         if sqlx::query(table).fetch_optional(&mut connection).await?.is_none() {
             return Ok(Vec::new());
@@ -111,5 +116,10 @@ impl Store {
 fn stored_key((id, wrapped, is_current): (i64, Vec<u8>, i64)) -> Result<StoredKey, StoreError> {
     let number =
         u32::try_from(id).map_err(|_| StoreError::corrupt("data_keys", id, "the id is out of range"))?;
-    Ok(StoredKey { id: number, wrapped, is_current: is_current != 0 })
+    let is_current = match is_current {
+        0 => false,
+        1 => true,
+        _ => return Err(StoreError::corrupt("data_keys", id, "it is neither current nor not")),
+    };
+    Ok(StoredKey { id: number, wrapped, is_current })
 }

@@ -5,8 +5,10 @@ mod database;
 mod error;
 mod flows;
 mod keys;
+mod leases;
 mod logins;
 mod revocations;
+mod spool;
 mod users;
 
 pub use connections::{NewConnection, NewCredential, Owned, OwnedList, SealedCredential};
@@ -16,4 +18,5 @@ pub use flows::{FlowClaim, NewFlow, Parked};
 pub use keys::{StoredKey, StoredSigningKey};
 pub use logins::Bucket;
 pub use revocations::Revocation;
+pub use spool::{Spool, Spooled};
 pub use users::{Login, NewUser};

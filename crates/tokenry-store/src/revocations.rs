@@ -19,6 +19,8 @@ pub struct Revocation {
     pub connection_id: ConnectionId,
     /// Whom to tell.
     pub provider: ProviderId,
+    /// The account that had granted it, where it is known.
+    pub account_id: Option<String>,
     /// The grant.
     pub sealed: SealedCredential,
     /// How often it was tried.
@@ -29,8 +31,8 @@ pub struct Revocation {
 
 /// Copies the grant of a live connection into the revocations. $1 user, $2 connection, $3 now.
 pub(crate) const QUEUE_GRANT: &str = "INSERT INTO revocations \
-    (user_id, connection_id, provider, sealed_access, sealed_refresh, next_attempt_at, created_at) \
-    SELECT user_id, id, provider, sealed_access, sealed_refresh, $3, $3 FROM connections \
+    (user_id, connection_id, provider, account_id, sealed_access, sealed_refresh, next_attempt_at, created_at) \
+    SELECT user_id, id, provider, account_id, sealed_access, sealed_refresh, $3, $3 FROM connections \
     WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL AND kind = 'oauth2'";
 
 #[derive(sqlx::FromRow)]
@@ -39,6 +41,7 @@ struct RevocationRow {
     user_id: i64,
     connection_id: i64,
     provider: String,
+    account_id: Option<String>,
     sealed_access: Vec<u8>,
     sealed_refresh: Option<Vec<u8>>,
     attempts: i64,
@@ -49,12 +52,14 @@ impl TryFrom<RevocationRow> for Revocation {
     type Error = StoreError;
 
     fn try_from(row: RevocationRow) -> Result<Self, StoreError> {
+        let id = |value| StoreError::check_id("revocations", row.id, value);
         Ok(Self {
             id: row.id,
-            user_id: UserId::new(row.user_id),
-            connection_id: ConnectionId::new(row.connection_id),
+            user_id: UserId::new(id(row.user_id)?),
+            connection_id: ConnectionId::new(id(row.connection_id)?),
             provider: ProviderId::parse(&row.provider)
                 .map_err(|e| StoreError::corrupt("revocations", row.id, e))?,
+            account_id: row.account_id,
             sealed: SealedCredential {
                 access: Sealed::new(row.sealed_access),
                 refresh: row.sealed_refresh.map(Sealed::new),
@@ -75,15 +80,17 @@ impl Store {
         user: UserId,
         connection: ConnectionId,
         provider: &ProviderId,
+        account_id: Option<&str>,
         sealed: &SealedCredential,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO revocations (user_id, connection_id, provider, sealed_access, sealed_refresh, \
-                   next_attempt_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $6)";
+        let sql = "INSERT INTO revocations (user_id, connection_id, provider, account_id, sealed_access, \
+                   sealed_refresh, next_attempt_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
         on!(self, write, |pool| sqlx::query(sql)
             .bind(user.get())
             .bind(connection.get())
             .bind(provider.as_str())
+            .bind(account_id)
             .bind(sealed.access.as_bytes())
             .bind(sealed.refresh.as_ref().map(Sealed::as_bytes))
             .bind(now.micros())
@@ -107,7 +114,8 @@ impl Store {
         let sql = "UPDATE revocations SET attempts = attempts + 1, next_attempt_at = $2 WHERE id IN \
                    (SELECT id FROM revocations WHERE next_attempt_at <= $1 AND ($3 = 0 OR connection_id = $3) \
                    ORDER BY next_attempt_at LIMIT $4) AND next_attempt_at <= $1 \
-                   RETURNING id, user_id, connection_id, provider, sealed_access, sealed_refresh, attempts, created_at";
+                   RETURNING id, user_id, connection_id, provider, account_id, sealed_access, sealed_refresh, attempts, \
+                   created_at";
         let rows: Vec<RevocationRow> = on!(self, write, |pool| sqlx::query_as(sql)
             .bind(now.micros())
             .bind(now.plus(retry_in).micros())

@@ -47,7 +47,7 @@ impl TryFrom<UserRow> for User {
     fn try_from(row: UserRow) -> Result<Self, StoreError> {
         let corrupt = |why: String| StoreError::corrupt("users", row.id, why);
         Ok(Self {
-            id: UserId::new(row.id),
+            id: UserId::new(StoreError::check_id("users", row.id, row.id)?),
             username: Username::parse(&row.username).map_err(|e| corrupt(format!("username {e}")))?,
             email: Email::parse(&row.email).map_err(|e| corrupt(format!("email {e}")))?,
             session_epoch: row.session_epoch,

@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::missing_panics_doc,
+    clippy::return_self_not_must_use,
     reason = "in a test a failed step is a failed test"
 )]
 
@@ -228,7 +229,7 @@ impl ApiClient {
         let http = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            .timeout(Duration::from_secs(60))
+            .timeout(Duration::from_mins(1))
             .build()
             .unwrap();
         Self { http, base: base.into(), token: None }

@@ -42,8 +42,12 @@ fn client_of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     if !is_trusted(&peer) {
         return peer;
     }
-    let lines: Vec<&str> =
-        headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
+    // Lossily: a line that holds other bytes as well must not make its client pass for the proxy.
+    let lines: Vec<_> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .map(|line| String::from_utf8_lossy(line.as_bytes()))
+        .collect();
     let mut client = peer;
     for entry in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
         let Some(address) = parse(entry.trim()) else { break };

@@ -1,6 +1,7 @@
 //! Connecting an account: the link, the callback, and the page that asks the owner to sign in.
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Form, Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -13,7 +14,7 @@ use tokenry_model::SecretString;
 use crate::address::ClientAddress;
 use crate::browser;
 use crate::error::{ApiError, ErrorBody};
-use crate::extract::Caller;
+use crate::extract::{Caller, Word};
 use crate::pages;
 use crate::router::App;
 
@@ -34,7 +35,7 @@ use crate::router::App;
              "url": "https://accounts.spotify.com/authorize?response_type=code&client_id=…"
          })),
         (status = 401, body = ErrorBody, description = "No access token, or not a good one"),
-        (status = 409, body = ErrorBody, description = "The service is not set up here (`provider_not_configured`); the message says what to register and where"),
+        (status = 409, body = ErrorBody, description = "The service is not set up here (`provider_not_configured`), and the message says what to register and where; or it cannot be connected by a link (`provider_not_supported`), and a pasted token works"),
         (status = 502, body = ErrorBody, description = "The provider's metadata make no sense"),
     ),
 )]
@@ -42,7 +43,7 @@ pub(crate) async fn link(
     State(app): State<App>,
     caller: Caller,
     jar: CookieJar,
-    Path(service): Path<String>,
+    Word(service): Word,
 ) -> Result<Response, ApiError> {
     let known = browser::browser_of(&app, &jar);
     let link = app.broker.connect_link(&caller.claims, &service, known.as_ref()).await?;
@@ -69,9 +70,10 @@ pub(crate) async fn callback_of(
     jar: CookieJar,
     headers: HeaderMap,
     uri: Uri,
-    Path(provider): Path<String>,
+    provider: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Response {
+    let Ok(Path(provider)) = provider else { return pages::failed(&app, &ConnectError::UnknownState) };
     end(&app, jar, &headers, &uri, Some(provider), &query.unwrap_or_default()).await
 }
 

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::accounts::Message;
 use crate::error::{ApiError, ErrorBody};
-use crate::extract::{Body, Caller, OwnedId, Owner};
+use crate::extract::{Body, Caller, OwnedId, Word};
 use crate::router::App;
 
 /// The largest page that can be asked for.
@@ -109,7 +109,7 @@ impl From<ConnectionView> for ListedConnection {
 pub(crate) async fn add(
     State(app): State<App>,
     caller: Caller,
-    Owner(owner): Owner,
+    Word(owner): Word,
     Body(body): Body<AddBody>,
 ) -> Result<Response, ApiError> {
     let add = AddConnection { name: body.name, token_type: body.token_type, token: body.token };
@@ -166,7 +166,7 @@ pub(crate) async fn get(
 pub(crate) async fn list(
     State(app): State<App>,
     caller: Caller,
-    Owner(owner): Owner,
+    Word(owner): Word,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let (limit, after) = paging(query.as_deref().unwrap_or_default())?;

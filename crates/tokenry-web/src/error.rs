@@ -131,10 +131,16 @@ impl From<&BrokerError> for ApiError {
             }
             BrokerError::Busy => say(StatusCode::SERVICE_UNAVAILABLE, "busy").retry_after(SHORTLY),
             BrokerError::ReconnectRequired { .. } => say(StatusCode::CONFLICT, "reconnect_required"),
-            BrokerError::ProviderNotConfigured { .. } => say(StatusCode::CONFLICT, "provider_not_configured"),
             BrokerError::ProviderNotSupported { .. } => say(StatusCode::CONFLICT, "provider_not_supported"),
-            BrokerError::ProviderRefused { .. } => say(StatusCode::BAD_GATEWAY, "provider_refused"),
-            BrokerError::ProviderAway { retry_after, .. } => {
+            BrokerError::ProviderNotConfigured { .. } | BrokerError::ProviderGone { .. } => {
+                say(StatusCode::CONFLICT, "provider_not_configured")
+            }
+            BrokerError::ProviderRefused { .. } => {
+                tracing::warn!(%error, "a provider refused, or answered nonsense");
+                say(StatusCode::BAD_GATEWAY, "provider_refused")
+            }
+            BrokerError::ProviderAway { retry_after, service, cause } => {
+                tracing::warn!(service, %cause, "a provider is away");
                 say(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable").retry_after(*retry_after)
             }
             BrokerError::Store(_) if error.is_database_away() => {

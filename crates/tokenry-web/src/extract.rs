@@ -4,7 +4,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokenry_broker::Claims;
 use tokenry_model::{ConnectionId, SecretString};
 
@@ -52,25 +52,26 @@ impl FromRequestParts<App> for OwnedId {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let Path((owner, id)) =
-            Path::<(String, String)>::from_request_parts(parts, app).await.map_err(|_| {
-                ApiError::new(StatusCode::BAD_REQUEST, "invalid_path", "the path is not valid UTF-8")
-            })?;
+        let path = Path::<(String, String)>::from_request_parts(parts, app).await;
+        let Path((owner, id)) = path.map_err(|_| invalid_path())?;
         Ok(Self { owner, id: ConnectionId::parse(&id)? })
     }
 }
 
-/// The username of the path.
-pub(crate) struct Owner(pub(crate) String);
+/// The one word in a path: a username, a service.
+pub(crate) struct Word(pub(crate) String);
 
-impl FromRequestParts<App> for Owner {
+impl FromRequestParts<App> for Word {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        Path::<String>::from_request_parts(parts, app).await.map(|Path(owner)| Self(owner)).map_err(|_| {
-            ApiError::new(StatusCode::BAD_REQUEST, "invalid_path", "the path is not valid UTF-8")
-        })
+        let path = Path::<String>::from_request_parts(parts, app).await;
+        path.map(|Path(word)| Self(word)).map_err(|_| invalid_path())
     }
+}
+
+fn invalid_path() -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "invalid_path", "the path is not valid UTF-8")
 }
 
 /// A JSON body. What is wrong with one is said without repeating what is in it: it may be a secret.
@@ -110,13 +111,25 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let not_json = |message: String| {
         ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", format!("{message}; nothing was changed"))
     };
+    let went_wrong = |error: &serde_json::Error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        not_json(format!("the body is not JSON: it goes wrong at {place}"))
+    };
+    let no_object =
+        || ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", "the body must be a JSON object");
+    // serde would fill the fields from a list as well, by their order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(match serde_json::from_slice::<IgnoredAny>(bytes) {
+            Ok(_) => no_object(),
+            Err(error) => went_wrong(&error),
+        });
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.inner();
         if !inner.is_data() {
-            let place = format!("line {}, column {}", inner.line(), inner.column());
-            return not_json(format!("the body is not JSON: it goes wrong at {place}"));
+            return went_wrong(inner);
         }
         // serde names the field in these two, and only the field, which is a word of ours.
         let text = inner.to_string();
@@ -126,7 +139,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         } else if text.starts_with("missing field") {
             ApiError::field(named, "is missing")
         } else if path == "." {
-            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", "the body must be a JSON object")
+            no_object()
         } else {
             ApiError::field(&path, "must be a text")
         }
@@ -158,14 +171,14 @@ mod tests {
             ("{}", 422, "`name` is missing"),
             (r#"{"name":12345678}"#, 422, "`name` must be a text"),
             (r#"{"name":null}"#, 422, "`name` must be a text"),
-            ("[]", 422, "`name` is missing"),
+            ("[]", 422, "must be a JSON object"),
+            (r#" ["sentinel"]"#, 422, "must be a JSON object"),
+            (r#"["sentinel""#, 400, "not JSON"),
             (r#""sentinel""#, 422, "must be a JSON object"),
         ] {
             let error = parse::<Rename>(body.as_bytes()).unwrap_err();
             assert_eq!(error.status().as_u16(), status, "{body}: {}", error.message());
-            if body != "[]" {
-                assert!(error.message().contains(part), "{body}: {}", error.message());
-            }
+            assert!(error.message().contains(part), "{body}: {}", error.message());
             assert!(!error.message().contains("12345678") && !error.message().contains("sentinel"));
         }
         assert!(parse::<Rename>(b"{\"name\":\"\xff\"}").is_err());

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -87,7 +87,7 @@ pub(crate) async fn around(State(app): State<App>, request: Request, next: Next)
     let route =
         request.extensions().get::<MatchedPath>().map_or("none", |matched| matched.as_str()).to_owned();
     let id = request_id(&request);
-    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), method, route);
+    let span = tracing::error_span!("request", id = id.to_str().unwrap_or_default(), method, route);
     let mut response = async {
         let Ok(response) = tokio::time::timeout(TIME_LIMIT, next.run(request)).await else {
             tracing::warn!("the request took too long");
@@ -109,5 +109,7 @@ pub(crate) async fn around(State(app): State<App>, request: Request, next: Next)
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    // An answer that does not say it may be kept may hold a token.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

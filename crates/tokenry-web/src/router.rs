@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use tokenry_broker::Broker;
 use tokenry_model::SecretString;
 use tower_http::catch_panic::CatchPanicLayer;
-use url::Url;
+use url::{Host, Url};
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -63,6 +63,16 @@ impl App {
     /// Whether people reach us over TLS.
     pub(crate) fn is_https(&self) -> bool {
         self.public_url.scheme() == "https"
+    }
+
+    /// Whether people reach us on this machine only.
+    pub(crate) fn is_local(&self) -> bool {
+        match self.public_url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
     }
 
     /// The path under which people reach us, without a slash at the end: empty, unless a proxy serves us below one.
@@ -117,8 +127,9 @@ pub fn router(parts: WebParts) -> Router {
     }));
     let (api, _) = api().split_for_parts();
     api.route("/", get(pages::home))
-        .route("/callback", get(connect::callback))
-        .route("/callback/{provider}", get(connect::callback_of))
+        // A callback spends what it brings: whoever only looks must not.
+        .route("/callback", get(connect::callback).head(method_not_allowed))
+        .route("/callback/{provider}", get(connect::callback_of).head(method_not_allowed))
         .route("/connect/confirm", post(connect::confirm))
         .route("/docs", get(docs::docs))
         .route("/openapi.json", get(openapi_document))

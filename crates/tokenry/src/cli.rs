@@ -156,17 +156,25 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         _ => {}
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run_async(cli))
+    let done = runtime.block_on(run_async(cli));
+    // Not dropped: that would wait for a name server that does not answer.
+    runtime.shutdown_background();
+    done
 }
 
 async fn run_async(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
+        Command::Demo { .. } | Command::Sandbox(_) if cli.overrides.any() => {
+            bail!(
+                "demo and sandbox take no settings of the server; their own flags are --port and those in --help"
+            )
+        }
         Command::Demo { once, port } => run_demo(once, port).await,
         Command::Sandbox(flags) => run_sandbox(flags).await,
         command => {
             let config = Config::load(&cli.overrides.into(), std::env::vars_os())?;
             match command {
-                Command::Serve => serve(&config).await,
+                Command::Serve => serve(config).await,
                 Command::User { command } => run_user(&config, command).await,
                 _ => {
                     print!("{}", config.summary());
@@ -177,6 +185,15 @@ async fn run_async(cli: Cli) -> anyhow::Result<()> {
                 }
             }
         }
+    }
+}
+
+impl Flags {
+    fn any(&self) -> bool {
+        [&self.listen, &self.public_url, &self.data_dir, &self.database_url, &self.log_format]
+            .iter()
+            .any(|flag| flag.is_some())
+            || self.config.is_some()
     }
 }
 
@@ -193,14 +210,17 @@ impl From<Flags> for Overrides {
     }
 }
 
-async fn serve(config: &Config) -> anyhow::Result<()> {
+async fn serve(mut config: Config) -> anyhow::Result<()> {
     logging::start(config.log.format, &config.log.level)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let (broker, opened) = server::open(config, Arc::new(SystemClock)).await?;
-    let server = Server::start(config, broker).await?;
-    print!("{}", start_up::report(config, &opened, &server));
+    // Before anything else: with port 0 the public URL, and with it every redirect URI, follows from the port that it gets.
+    let listener = server::bind(&config).await?;
+    config.listen_at(listener.local_addr()?);
+    let (broker, opened) = server::open(&config, Arc::new(SystemClock)).await?;
+    let server = Server::start_on(listener, &config, broker)?;
+    print!("{}", start_up::report(&config, &opened, &server));
     std::io::stdout().flush()?;
     stop_signal().await?;
     tracing::info!("stopping");

@@ -1,5 +1,7 @@
 //! The log: to standard error, for people or as JSON.
 
+use std::io::IsTerminal as _;
+
 use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
 
@@ -12,7 +14,11 @@ use crate::config::LogFormat;
 pub fn start(format: LogFormat, level: &str) -> anyhow::Result<()> {
     let filter =
         EnvFilter::try_new(level).context("log.level is not a log level, such as info or tokenry=debug")?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for eyes: in a file or a journal they are noise.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Human => log.init(),
         LogFormat::Json => log.json().init(),

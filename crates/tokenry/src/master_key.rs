@@ -1,6 +1,6 @@
 //! Where the master key comes from.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -50,6 +50,10 @@ fn read(path: &Path) -> anyhow::Result<MasterKey> {
 async fn make(path: &Path, database_url: &str) -> anyhow::Result<Found> {
     // A new key would not open the old database; the old one must be brought back.
     if !Store::peek_keys(database_url).await?.is_empty() {
+        // Unless another server has made both since we looked for the key.
+        if path.exists() {
+            return Ok(Found { key: read(path)?, made: None });
+        }
         bail!(
             "the master key file {} is missing, but the database was sealed with it: put the file back, or name the key \
              with TOKENRY_MASTER_KEY or TOKENRY_MASTER_KEY_FILE",
@@ -57,27 +61,27 @@ async fn make(path: &Path, database_url: &str) -> anyhow::Result<Found> {
         );
     }
     let key = MasterKey::generate(&SystemRandom)?;
-    write(path, &key).with_context(|| format!("the master key cannot be written to {}", path.display()))?;
-    Ok(Found { key, made: Some(path.to_owned()) })
+    match write(path, &key) {
+        Ok(()) => Ok(Found { key, made: Some(path.to_owned()) }),
+        // Another server started at the same time and was first: there is one key, and it is that one's.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Found { key: read(path)?, made: None }),
+        Err(error) => {
+            Err(error).with_context(|| format!("the master key cannot be written to {}", path.display()))
+        }
+    }
 }
 
-/// Writes the key so that it is there after a power cut: what is sealed with it will be.
+/// Writes the key so that it is there after a power cut: what is sealed with it will be. Whoever sees the file sees all of
+/// it; one that is there already is left alone.
 fn write(path: &Path, key: &MasterKey) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    let mut file = options.open(path)?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Only its owner reads it: that is how this crate makes them.
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
     file.write_all(key.to_base64().expose_secret().as_bytes())?;
     file.write_all(b"\n")?;
-    file.sync_all()?;
-    if let Some(parent) = path.parent() {
-        fs::File::open(parent)?.sync_all()?;
-    }
-    Ok(())
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path)?;
+    fs::File::open(dir)?.sync_all()
 }
 
 /// Makes the data directory, for its owner alone.

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 use tokenry_broker::{Broker, BrokerParts, Settings, check_master_key};
 use tokenry_model::{Clock, Random};
 use tokenry_oauth::{Catalogue, OAuth};
-use tokenry_store::Store;
+use tokenry_store::{Spool, Store};
 use tokenry_vault::SystemRandom;
 use tokenry_web::WebParts;
 use tokio::net::TcpListener;
@@ -33,18 +33,20 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<(Broker, Opened)> {
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let database_url = config.database_url.expose_secret();
+    // First what can be wrong without anything being made: a start that fails must not leave a key behind unmentioned.
+    let catalogue = Catalogue::load(&config.providers)?;
+    let oauth = OAuth::new(config.outbound.clone(), Arc::clone(&clock))?;
     master_key::make_data_dir(&config.data_dir)?;
     let found = master_key::find(&config.master_key, database_url).await?;
     check_master_key(database_url, &found.key, Arc::clone(&random)).await?;
     let store = Store::open(database_url).await?;
-    let catalogue = Catalogue::load(&config.providers)?;
-    let oauth = OAuth::new(config.outbound.clone(), Arc::clone(&clock))?;
     let settings = Settings {
         public_url: config.public_url.clone(),
         signup_open: config.signup == Signup::Open,
         session_ttl: config.session_ttl,
     };
-    let parts = BrokerParts { store, master: found.key, catalogue, oauth, clock, random, settings };
+    let spool = Spool::new(config.data_dir.join("spool"));
+    let parts = BrokerParts { store, master: found.key, catalogue, oauth, clock, random, settings, spool };
     let broker = Broker::open(parts).await?;
     Ok((broker, Opened { made_key: found.made }))
 }
@@ -65,18 +67,17 @@ pub struct Server {
     chores: JoinHandle<()>,
 }
 
-impl Server {
-    /// Binds the address and serves it.
-    ///
-    /// # Errors
-    /// When the address cannot be bound.
-    pub async fn start(config: &Config, broker: Broker) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(config.listen).await.with_context(|| {
-            format!("cannot listen on {}: is another server running there?", config.listen)
-        })?;
-        Self::start_on(listener, config, broker)
-    }
+/// Binds the configured address.
+///
+/// # Errors
+/// When it cannot be bound.
+pub async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}: is another server running there?", config.listen))
+}
 
+impl Server {
     /// Serves an address that is bound already.
     ///
     /// # Errors

@@ -1,8 +1,10 @@
 //! What the operator reads when the server has started.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use tokenry_oauth::Readiness;
+use tokenry_oauth::{Provider, Readiness};
 
 use crate::config::Config;
 use crate::server::{Opened, Server};
@@ -39,15 +41,34 @@ pub fn report(config: &Config, opened: &Opened, server: &Server) -> String {
             if provider.is_public_client() { "; without a client_secret, as a public client" } else { "" };
         let _ = writeln!(text, "  ready       {} (redirect URI {redirect}{note})", provider.id);
     }
+    not_set_up(&mut text, config, &missing);
+    text
+}
+
+/// The services that lack something. Those that the configuration names have a line of their own; the others share one
+/// for each redirect URI.
+fn not_set_up(text: &mut String, config: &Config, missing: &[(&Arc<Provider>, Vec<&'static str>)]) {
+    let mut others: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (provider, what) in missing {
         let redirect = provider.redirect_uri(&config.public_url);
-        let keys: Vec<String> = what.iter().map(|key| format!("providers.{}.{key}", provider.id)).collect();
+        if config.providers.contains_key(&provider.id) {
+            let keys: Vec<String> =
+                what.iter().map(|key| format!("providers.{}.{key}", provider.id)).collect();
+            let _ = writeln!(
+                text,
+                "  not set up  {}: register {redirect} there, then set {}",
+                provider.id,
+                keys.join(" and ")
+            );
+        } else {
+            others.entry(redirect.into()).or_default().push(provider.id.as_str());
+        }
+    }
+    for (redirect, services) in others {
+        let (count, list) = (services.len(), services.join(", "));
         let _ = writeln!(
             text,
-            "  not set up  {}: register {redirect} there, then set {}",
-            provider.id,
-            keys.join(" and ")
+            "  not set up  {count}: register {redirect} there, then set client_id and client_secret of providers.<service>: {list}"
         );
     }
-    text
 }

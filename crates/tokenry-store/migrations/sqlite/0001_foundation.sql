@@ -81,6 +81,7 @@ CREATE TABLE revocations (
     user_id         INTEGER NOT NULL,
     connection_id   INTEGER NOT NULL,
     provider        TEXT    NOT NULL,
+    account_id      TEXT,
     sealed_access   BLOB    NOT NULL,
     sealed_refresh  BLOB,
     attempts        INTEGER NOT NULL DEFAULT 0,

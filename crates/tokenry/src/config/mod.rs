@@ -231,6 +231,14 @@ impl Config {
         }
     }
 
+    /// The server listens here: with port 0 configured, this is the one it got. A public URL that nobody set follows.
+    pub fn listen_at(&mut self, address: SocketAddr) {
+        self.listen = address;
+        if *self.origin("public_url") == Origin::Default {
+            self.public_url = default_public_url(address.port());
+        }
+    }
+
     /// Fills in what follows from other keys, where nobody said anything else.
     fn derive(&mut self) {
         let unset = |key: &str| !self.origins.contains_key(key);
@@ -258,6 +266,14 @@ impl Config {
                  the clear; put a proxy that speaks TLS in front and write https",
                 self.origin("public_url")
             ));
+        }
+        if !is_loopback(&self.public_url) && self.listen.ip().is_loopback() && self.trusted_proxies.is_empty()
+        {
+            warnings.push(
+                "public_url is not this machine and listen is, so a proxy stands in between, and trusted_proxies does not \
+                 name it: to the limits on failed log-ins all people are one address; name the proxy's address"
+                    .to_owned(),
+            );
         }
         if self.trusted_proxies.iter().any(|net| net.prefix_len() == 0) {
             warnings.push(format!(

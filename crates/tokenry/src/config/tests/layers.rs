@@ -219,7 +219,8 @@ fn variables_that_kubernetes_docker_and_the_tests_make_are_not_ours() {
 
 #[test]
 fn what_works_and_should_be_looked_at_is_a_warning() {
-    let warnings = |name, value| Place::new().load(&[(name, value)]).unwrap().warnings;
+    let proxied = ("TOKENRY_TRUSTED_PROXIES", "127.0.0.1");
+    let warnings = |name, value| Place::new().load(&[proxied, (name, value)]).unwrap().warnings;
     for fine in [
         "http://localhost:1",
         "http://a.localhost",
@@ -233,7 +234,12 @@ fn what_works_and_should_be_looked_at_is_a_warning() {
         let warnings = warnings("TOKENRY_PUBLIC_URL", plain);
         assert!(warnings.len() == 1 && warnings[0].contains("TOKENRY_PUBLIC_URL"), "{plain} {warnings:?}");
     }
-    assert!(warnings("TOKENRY_TRUSTED_PROXIES", "0.0.0.0/0")[0].contains("every address"));
+    let alone = |settings: &[(&str, &str)]| Place::new().load(settings).unwrap().warnings;
+    assert!(alone(&[("TOKENRY_TRUSTED_PROXIES", "0.0.0.0/0")])[0].contains("every address"));
+    // A proxy must stand before a server that listens here and is reached elsewhere.
+    let behind = ("TOKENRY_PUBLIC_URL", "https://t.example");
+    assert!(alone(&[behind])[0].contains("trusted_proxies does not name it"));
+    assert!(alone(&[behind, ("TOKENRY_LISTEN", "0.0.0.0:8080")]).is_empty());
 }
 
 #[test]

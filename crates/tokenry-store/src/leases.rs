@@ -1,0 +1,83 @@
+//! Leases: who refreshes a connection at the moment, over all processes.
+
+use tokenry_model::{ConnectionId, RefreshIntent, Timestamp};
+
+use crate::database::{Store, on};
+use crate::error::StoreError;
+
+impl Store {
+    /// Takes the lease on a connection's refresh and writes down what is about to be spent, in one durable statement. Of
+    /// all who try, one gets it; nobody does while another's lease runs, or when the credential is no longer that of
+    /// `generation`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away.
+    pub async fn claim_refresh(
+        &self,
+        id: ConnectionId,
+        generation: i64,
+        owner: &str,
+        until: Timestamp,
+        intent: &RefreshIntent,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE connections SET lease_owner = $3, lease_until = $4, intent_hash = $5, intent_at = $6 \
+                   WHERE id = $1 AND generation = $2 AND deleted_at IS NULL AND state = 'ok' \
+                   AND (lease_until IS NULL OR lease_until <= $6)";
+        let rows = on!(self, write, |pool| sqlx::query(sql)
+            .bind(id.get())
+            .bind(generation)
+            .bind(owner)
+            .bind(until.micros())
+            .bind(&intent.token[..])
+            .bind(intent.at.micros())
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected()))?;
+        Ok(rows == 1)
+    }
+
+    /// Keeps a lease for longer, while the provider takes its time. Returns whether it was still held.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away.
+    pub async fn update_lease(
+        &self,
+        id: ConnectionId,
+        owner: &str,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE connections SET lease_until = $3 WHERE id = $1 AND lease_owner = $2";
+        let rows = on!(self, write, |pool| sqlx::query(sql)
+            .bind(id.get())
+            .bind(owner)
+            .bind(until.micros())
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected()))?;
+        Ok(rows == 1)
+    }
+
+    /// Gives a lease back after a refresh that brought nothing. With `spent_unknown` the intent stays: no answer came, so the
+    /// refresh token may be spent.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away.
+    pub async fn delete_lease(
+        &self,
+        id: ConnectionId,
+        owner: &str,
+        spent_unknown: bool,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE connections SET lease_owner = NULL, lease_until = NULL, \
+                   intent_hash = CASE WHEN $3 = 1 THEN intent_hash ELSE NULL END, \
+                   intent_at = CASE WHEN $3 = 1 THEN intent_at ELSE NULL END \
+                   WHERE id = $1 AND lease_owner = $2";
+        on!(self, write, |pool| sqlx::query(sql)
+            .bind(id.get())
+            .bind(owner)
+            .bind(i64::from(spent_unknown))
+            .execute(pool)
+            .await)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,220 @@
+//! The spool: where the answer of a refresh waits when the database does not take it. One small file for each, sealed
+//! like a row, on disk before anybody uses it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use tokenry_model::{Account, ConnectionId, CredentialKind, ProviderId, Scopes, Sealed, Timestamp, UserId};
+
+use crate::connections::{NewCredential, SealedCredential};
+
+/// The answer of a refresh that is not in the database yet.
+#[derive(Debug, Clone)]
+pub struct Spooled {
+    /// Whose connection it is.
+    pub user_id: UserId,
+    /// Which connection it is.
+    pub connection_id: ConnectionId,
+    /// Who gave it.
+    pub provider: ProviderId,
+    /// The account at the provider.
+    pub account: Option<Account>,
+    /// The generation it replaces.
+    pub generation: i64,
+    /// The tokens, sealed for the connection.
+    pub sealed: SealedCredential,
+    /// What goes beside them.
+    pub credential: NewCredential,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SpoolFile {
+    user: i64,
+    connection: i64,
+    provider: ProviderId,
+    account: Option<(String, Option<String>)>,
+    generation: i64,
+    access: String,
+    refresh: Option<String>,
+    scopes: Scopes,
+    expires_at: Option<i64>,
+    due_at: Option<i64>,
+}
+
+/// A directory of waiting answers.
+#[derive(Debug, Clone)]
+pub struct Spool(PathBuf);
+
+impl Spool {
+    /// The spool in this directory. It is made when something is put into it.
+    pub fn new(directory: PathBuf) -> Self {
+        Self(directory)
+    }
+
+    /// Puts an answer into the spool. When this returns it survives a power cut.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn put(&self, spooled: &Spooled) -> io::Result<()> {
+        self.make_directory()?;
+        let encode = |sealed: &Sealed| STANDARD.encode(sealed.as_bytes());
+        let file = SpoolFile {
+            user: spooled.user_id.get(),
+            connection: spooled.connection_id.get(),
+            provider: spooled.provider.clone(),
+            account: spooled.account.as_ref().map(|account| (account.id.clone(), account.label.clone())),
+            generation: spooled.generation,
+            access: encode(&spooled.sealed.access),
+            refresh: spooled.sealed.refresh.as_ref().map(encode),
+            scopes: spooled.credential.scopes.clone(),
+            expires_at: spooled.credential.expires_at.map(Timestamp::micros),
+            due_at: spooled.credential.due_at.map(Timestamp::micros),
+        };
+        let path = self.path_of(spooled);
+        let unfinished = path.with_extension("unfinished");
+        let mut out = private_file(&unfinished)?;
+        out.write_all(&serde_json::to_vec(&file)?)?;
+        out.sync_all()?;
+        fs::rename(&unfinished, &path)?;
+        File::open(&self.0)?.sync_all()
+    }
+
+    /// Everything that waits. A file that cannot be read is an error that names it: it may hold the only copy of a token.
+    ///
+    /// # Errors
+    /// What the file system says, or which file is broken.
+    pub fn list(&self) -> io::Result<Vec<Spooled>> {
+        let entries = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "spooled") {
+                let broken = |why: &dyn std::fmt::Display| {
+                    io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        format!("{} cannot be read: {why}", path.display()),
+                    )
+                };
+                let file = serde_json::from_slice(&fs::read(&path)?).map_err(|error| broken(&error))?;
+                found.push(read(file).ok_or_else(|| broken(&"it is not base64"))?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Takes an answer out, once it is in the database or of no more use.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn remove(&self, spooled: &Spooled) -> io::Result<()> {
+        match fs::remove_file(self.path_of(spooled)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn path_of(&self, spooled: &Spooled) -> PathBuf {
+        self.0.join(format!("{}-{}.spooled", spooled.connection_id, spooled.generation))
+    }
+
+    fn make_directory(&self) -> io::Result<()> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::DirBuilderExt as _;
+            builder.mode(0o700);
+        }
+        builder.create(&self.0)
+    }
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path)
+}
+
+fn read(file: SpoolFile) -> Option<Spooled> {
+    let decode = |text: &str| STANDARD.decode(text).ok().map(Sealed::new);
+    let refresh = match &file.refresh {
+        Some(text) => Some(decode(text)?),
+        None => None,
+    };
+    Some(Spooled {
+        user_id: UserId::new(file.user),
+        connection_id: ConnectionId::new(file.connection),
+        provider: file.provider,
+        account: file.account.map(|(id, label)| Account { id, label }),
+        generation: file.generation,
+        sealed: SealedCredential { access: decode(&file.access)?, refresh },
+        credential: NewCredential {
+            kind: CredentialKind::OAuth2,
+            scopes: file.scopes,
+            expires_at: file.expires_at.map(Timestamp::from_micros),
+            due_at: file.due_at.map(Timestamp::from_micros),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spooled(refresh: Option<&[u8]>) -> Spooled {
+        Spooled {
+            user_id: UserId::new(3),
+            connection_id: ConnectionId::new(7),
+            provider: ProviderId::parse("acme").unwrap(),
+            account: Some(Account { id: "1".to_owned(), label: None }),
+            generation: 4,
+            sealed: SealedCredential {
+                access: Sealed::new(b"\x00\xffaccess".to_vec()),
+                refresh: refresh.map(|bytes| Sealed::new(bytes.to_vec())),
+            },
+            credential: NewCredential {
+                kind: CredentialKind::OAuth2,
+                scopes: ["a", "b"].into_iter().collect(),
+                expires_at: Some(Timestamp::from_micros(5)),
+                due_at: None,
+            },
+        }
+    }
+
+    #[test]
+    fn what_is_put_in_is_there_until_it_is_taken_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::new(dir.path().join("spool"));
+        assert!(spool.list().unwrap().is_empty());
+        spool.put(&spooled(Some(b"refresh"))).unwrap();
+        spool.put(&spooled(Some(b"refresh"))).unwrap();
+        let found = spool.list().unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(format!("{:?}", found[0]), format!("{:?}", spooled(Some(b"refresh"))));
+        assert_eq!(found[0].sealed.access, Sealed::new(b"\x00\xffaccess".to_vec()));
+        spool.remove(&found[0]).unwrap();
+        spool.remove(&found[0]).unwrap();
+        assert!(spool.list().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_broken_file_is_named_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::new(dir.path().to_owned());
+        fs::write(dir.path().join("9-1.spooled"), "{").unwrap();
+        assert!(spool.list().unwrap_err().to_string().contains("9-1.spooled"));
+        assert!(dir.path().join("9-1.spooled").exists());
+    }
+}

@@ -1,0 +1,189 @@
+//! Connections: added, found, listed, renamed, deleted.
+
+use tokenry_model::{ConnectionId, ConnectionState, CredentialKind};
+use tokenry_store::StoreError;
+
+use crate::fixture::{NOW, after, grant, name, oauth, plain, provider, sealed, stores};
+
+#[tokio::test]
+async fn a_connection_comes_back_as_it_was_added() {
+    for db in stores().await {
+        let ada = db.user().await;
+        let mut seen = None;
+        let id = db
+            .store
+            .insert_connection(&grant(ada, "42"), NOW, |id| {
+                seen = Some(id);
+                Ok::<_, StoreError>(sealed("sealed access", Some("sealed refresh")))
+            })
+            .await
+            .unwrap();
+        assert_eq!(seen, Some(id), "the seal is bound to the id of the row");
+        let it = db.connection(ada, id).await;
+        assert_eq!((it.id, it.user_id, it.name.as_str()), (id, ada, "mine"));
+        assert_eq!((it.token_type.as_str(), it.provider.as_str()), ("git", "github"));
+        assert_eq!((it.kind, &it.state), (CredentialKind::OAuth2, &ConnectionState::Ok));
+        let account = it.account.unwrap();
+        assert_eq!((account.id.as_str(), account.label.as_deref()), ("42", Some("42's label")));
+        assert_eq!(it.scopes.to_string(), "email profile");
+        assert_eq!(it.access_token.as_bytes(), b"sealed access");
+        assert_eq!(it.refresh_token.unwrap().as_bytes(), b"sealed refresh");
+        assert_eq!((it.expires_at, it.due_at), (Some(after(3600)), Some(after(3540))));
+        assert_eq!((it.generation, it.created_at, it.updated_at), (1, NOW, NOW), "{}", db.name);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_whose_seal_fails_is_not_there() {
+    for db in stores().await {
+        let ada = db.user().await;
+        let failed = db.store.insert_connection(&plain(ada), NOW, |_| Err(StoreError::Conflict)).await;
+        assert!(matches!(failed, Err(StoreError::Conflict)));
+        assert_eq!(db.number("SELECT COUNT(*) FROM connections").await, Some(0), "{}", db.name);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_found_by_its_owner_alone() {
+    for db in stores().await {
+        let (ada, bob) = (db.user().await, db.user().await);
+        let id = db.add_plain(ada).await;
+        assert!(db.store.find_connection(bob, id).await.unwrap().unwrap().connection.is_none());
+        assert!(db.store.list_connections(bob, 0, 10).await.unwrap().unwrap().connections.is_empty());
+        assert!(!db.store.update_connection_name(bob, id, &name("x"), NOW).await.unwrap());
+        assert!(!db.store.update_plain_token(bob, id, &sealed("x", None).access, true, NOW).await.unwrap());
+        assert!(!db.store.delete_connection(bob, id, true, NOW).await.unwrap());
+        assert_eq!(db.connection(ada, id).await.name.as_str(), "mine", "{}", db.name);
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_oldest_first_and_goes_on_after_an_id() {
+    for db in stores().await {
+        let (ada, bob) = (db.user().await, db.user().await);
+        let mut ids = Vec::new();
+        for _ in 0..5 {
+            ids.push(db.add_plain(ada).await);
+            db.add_plain(bob).await;
+        }
+        db.store.delete_connection(ada, ids[2], false, NOW).await.unwrap();
+        let list = async |after: i64, limit: i64| {
+            let list = db.store.list_connections(ada, after, limit).await.unwrap().unwrap();
+            list.connections.into_iter().map(|each| each.id).collect::<Vec<_>>()
+        };
+        assert_eq!(list(0, 100).await, [ids[0], ids[1], ids[3], ids[4]]);
+        assert_eq!(list(0, 2).await, [ids[0], ids[1]]);
+        assert_eq!(list(ids[1].get(), 2).await, [ids[3], ids[4]]);
+        assert_eq!(list(ids[4].get(), 2).await, []);
+        assert_eq!(list(i64::MAX, i64::MAX).await, [], "{}", db.name);
+    }
+}
+
+#[tokio::test]
+async fn renaming_moves_the_time_and_leaves_the_credential() {
+    for db in stores().await {
+        let ada = db.user().await;
+        let id = db.add_grant(ada, "42").await;
+        assert!(db.store.update_connection_name(ada, id, &name("موسيقى"), after(5)).await.unwrap());
+        let it = db.connection(ada, id).await;
+        assert_eq!((it.name.as_str(), it.created_at, it.updated_at), ("موسيقى", NOW, after(5)));
+        assert_eq!((it.generation, it.access_token.as_bytes()), (1, &b"sealed access"[..]));
+        let other = ConnectionId::new(id.get() + 1);
+        assert!(!db.store.update_connection_name(ada, other, &name("x"), NOW).await.unwrap(), "{}", db.name);
+    }
+}
+
+#[tokio::test]
+async fn deleting_wipes_the_sealed_bytes_and_queues_the_revocation_with_it() {
+    for db in stores().await {
+        let ada = db.user().await;
+        let id = db.add_grant(ada, "42").await;
+        assert!(db.store.delete_connection(ada, id, true, after(7)).await.unwrap());
+
+        let raw = |column: &str| format!("SELECT {column} FROM connections WHERE id = {id}");
+        assert_eq!(db.bytes(raw("sealed_access")).await.as_deref(), Some(&b""[..]));
+        assert_eq!(db.bytes(raw("sealed_refresh")).await, None);
+        assert_eq!(db.number(raw("deleted_at")).await, Some(after(7).micros()));
+        assert_eq!(db.number(raw("due_at")).await, None);
+        let queued = db.bytes("SELECT sealed_refresh FROM revocations").await;
+        assert_eq!(queued.as_deref(), Some(&b"sealed refresh"[..]));
+
+        assert!(db.store.find_connection(ada, id).await.unwrap().unwrap().connection.is_none());
+        let github = provider("github");
+        assert!(db.store.find_connection_by_account(ada, &github, "42").await.unwrap().is_none());
+        // What is gone stays gone, whoever still holds its id.
+        assert!(!db.store.delete_connection(ada, id, true, after(8)).await.unwrap());
+        assert!(!db.store.update_connection_name(ada, id, &name("x"), NOW).await.unwrap());
+        let (new, credential) = (sealed("new", None), oauth("email", 3600));
+        for generation in [1, 2] {
+            assert!(!db.store.update_refreshed(id, generation, &new, &credential, NOW).await.unwrap());
+            assert!(!db.store.update_reconnect_required(id, generation, "x").await.unwrap());
+        }
+        assert!(!db.store.update_reconnected(id, None, &new, &credential, NOW).await.unwrap());
+        assert_eq!(db.store.count_revocations().await.unwrap(), 1, "{}", db.name);
+    }
+}
+
+#[tokio::test]
+async fn a_delete_whose_revocation_cannot_be_queued_does_not_happen() {
+    for db in stores().await {
+        let ada = db.user().await;
+        let id = db.add_grant(ada, "42").await;
+        db.execute("ALTER TABLE revocations RENAME TO elsewhere").await;
+        assert!(db.store.delete_connection(ada, id, true, NOW).await.is_err());
+        let pasted = sealed("sealed pasted token", None).access;
+        assert!(db.store.update_plain_token(ada, id, &pasted, true, NOW).await.is_err());
+        let it = db.connection(ada, id).await;
+        assert_eq!((it.kind, it.access_token.as_bytes()), (CredentialKind::OAuth2, &b"sealed access"[..]));
+        db.execute("ALTER TABLE elsewhere RENAME TO revocations").await;
+        assert!(db.store.delete_connection(ada, id, true, NOW).await.unwrap(), "{}", db.name);
+    }
+}
+
+#[tokio::test]
+async fn a_pasted_token_leaves_nothing_to_revoke() {
+    for db in stores().await {
+        let ada = db.user().await;
+        let id = db.add_plain(ada).await;
+        assert!(db.store.delete_connection(ada, id, true, NOW).await.unwrap());
+        let id = db.add_grant(ada, "42").await;
+        assert!(db.store.delete_connection(ada, id, false, NOW).await.unwrap());
+        assert_eq!(db.store.count_revocations().await.unwrap(), 0, "{}", db.name);
+    }
+}
+
+#[tokio::test]
+async fn one_live_connection_for_one_account_of_one_user() {
+    for db in stores().await {
+        let (ada, bob) = (db.user().await, db.user().await);
+        let id = db.add_grant(ada, "42").await;
+        let again = db.try_add(&grant(ada, "42"), "second", None).await;
+        assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
+        db.add_grant(ada, "43").await;
+        let bobs = db.add_grant(bob, "42").await;
+        let github = provider("github");
+        let found = db.store.find_connection_by_account(ada, &github, "42").await.unwrap().unwrap();
+        assert_eq!((found.id, found.access_token.as_bytes()), (id, &b"sealed access"[..]));
+        let sharer = async |account: &str, except| {
+            db.store.find_account_sharer(&github, account, except).await.unwrap()
+        };
+        assert_eq!(sharer("42", id).await, Some(bobs));
+        assert_eq!(sharer("42", bobs).await, Some(id));
+        assert_eq!(sharer("44", id).await, None);
+        db.store.delete_connection(bob, bobs, false, NOW).await.unwrap();
+        assert_eq!(sharer("42", id).await, None);
+        // The account is free again once its connection is gone.
+        db.store.delete_connection(ada, id, false, NOW).await.unwrap();
+        assert_ne!(db.add_grant(ada, "42").await, id, "{}: an id is never given twice", db.name);
+    }
+}
+
+#[tokio::test]
+async fn ids_are_never_given_twice() {
+    for db in stores().await {
+        let ada = db.user().await;
+        let first = db.add_plain(ada).await;
+        db.execute("DELETE FROM connections").await;
+        assert!(db.add_plain(ada).await.get() > first.get(), "{}", db.name);
+    }
+}

@@ -1,0 +1,194 @@
+//! The databases that the story is told on, and what every chapter begins with.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+use tempfile::TempDir;
+use tokenry_model::{
+    Account, Connection, ConnectionId, ConnectionName, CredentialKind, Email, Flow, ProviderId, Scopes,
+    Sealed, StateHash, Timestamp, UserId, Username,
+};
+use tokenry_store::{NewConnection, NewCredential, NewUser, SealedCredential, Store, StoreError};
+
+/// When the story begins.
+pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+/// So many seconds after the beginning.
+pub(crate) fn after(seconds: u64) -> Timestamp {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+/// One database with nothing in it but the schema.
+pub(crate) struct Fixture {
+    /// Which database it is, for the message of a failed test.
+    pub(crate) name: &'static str,
+    pub(crate) store: Store,
+    pub(crate) url: String,
+    path: PathBuf,
+    users: AtomicU32,
+    _dir: TempDir,
+}
+
+/// Every database that the store runs on, each fresh.
+pub(crate) async fn stores() -> Vec<Fixture> {
+    vec![sqlite().await]
+}
+
+/// SQLite alone, for what only SQLite has.
+pub(crate) async fn sqlite() -> Fixture {
+    let dir = tempfile::Builder::new().prefix("tokenry-store-").tempdir().unwrap();
+    let path = dir.path().join("tokenry.db");
+    let url = format!("sqlite://{}", path.display());
+    let store = Store::open(&url).await.unwrap();
+    Fixture { name: "SQLite", store, url, path, users: AtomicU32::new(0), _dir: dir }
+}
+
+impl Fixture {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A connection to the database that knows nothing of the store.
+    pub(crate) async fn raw(&self) -> SqliteConnection {
+        SqliteConnectOptions::new()
+            .filename(&self.path)
+            .busy_timeout(Duration::from_secs(10))
+            .connect()
+            .await
+            .unwrap()
+    }
+
+    /// Runs a statement behind the store's back, as a broken disk or a careless hand would. Foreign keys are not kept.
+    pub(crate) async fn execute(&self, sql: impl Into<String>) {
+        let mut raw = self.raw().await;
+        sqlx::query("PRAGMA foreign_keys = OFF").execute(&mut raw).await.unwrap();
+        sqlx::query(AssertSqlSafe(sql.into())).execute(&mut raw).await.unwrap();
+        raw.close().await.unwrap();
+    }
+
+    /// The number that a query gives, or nothing when it gives NULL.
+    pub(crate) async fn number(&self, sql: impl Into<String>) -> Option<i64> {
+        let mut raw = self.raw().await;
+        let (value,) = sqlx::query_as(AssertSqlSafe(sql.into())).fetch_one(&mut raw).await.unwrap();
+        value
+    }
+
+    /// The bytes that a query gives, or nothing when it gives NULL.
+    pub(crate) async fn bytes(&self, sql: impl Into<String>) -> Option<Vec<u8>> {
+        let mut raw = self.raw().await;
+        let (value,) = sqlx::query_as(AssertSqlSafe(sql.into())).fetch_one(&mut raw).await.unwrap();
+        value
+    }
+
+    /// A user with a name of their own.
+    pub(crate) async fn user(&self) -> UserId {
+        let number = self.users.fetch_add(1, Ordering::Relaxed);
+        self.user_named(&format!("user{number}")).await
+    }
+
+    pub(crate) async fn user_named(&self, name: &str) -> UserId {
+        self.try_user(name).await.unwrap()
+    }
+
+    pub(crate) async fn try_user(&self, name: &str) -> Result<UserId, StoreError> {
+        let username = Username::parse(name).unwrap();
+        let email = Email::parse(&format!("{name}@example.org")).unwrap();
+        let new = NewUser { username: &username, email: &email, password_hash: "a PHC string" };
+        self.store.insert_user(&new, NOW).await
+    }
+
+    /// Adds a connection whose sealed halves are `access` and `refresh`.
+    pub(crate) async fn try_add(
+        &self,
+        new: &NewConnection,
+        access: &str,
+        refresh: Option<&str>,
+    ) -> Result<ConnectionId, StoreError> {
+        let sealed = sealed(access, refresh);
+        self.store.insert_connection(new, NOW, |_| Ok::<_, StoreError>(sealed)).await
+    }
+
+    /// A pasted token.
+    pub(crate) async fn add_plain(&self, user: UserId) -> ConnectionId {
+        self.try_add(&plain(user), "sealed pasted token", None).await.unwrap()
+    }
+
+    /// A grant for an account.
+    pub(crate) async fn add_grant(&self, user: UserId, account: &str) -> ConnectionId {
+        self.try_add(&grant(user, account), "sealed access", Some("sealed refresh")).await.unwrap()
+    }
+
+    /// The connection, which must be there.
+    pub(crate) async fn connection(&self, user: UserId, id: ConnectionId) -> Connection {
+        self.store.find_connection(user, id).await.unwrap().unwrap().connection.unwrap()
+    }
+}
+
+pub(crate) fn bytes(text: &str) -> Sealed {
+    Sealed::new(text.as_bytes().to_vec())
+}
+
+pub(crate) fn sealed(access: &str, refresh: Option<&str>) -> SealedCredential {
+    SealedCredential { access: bytes(access), refresh: refresh.map(bytes) }
+}
+
+pub(crate) fn provider(id: &str) -> ProviderId {
+    ProviderId::parse(id).unwrap()
+}
+
+pub(crate) fn name(text: &str) -> ConnectionName {
+    ConnectionName::parse(text).unwrap()
+}
+
+pub(crate) fn plain(user: UserId) -> NewConnection {
+    NewConnection {
+        user_id: user,
+        name: name("mine"),
+        token_type: "git".to_owned(),
+        provider: provider("github"),
+        account: None,
+        credential: NewCredential {
+            kind: CredentialKind::Plain,
+            scopes: Scopes::default(),
+            expires_at: None,
+            due_at: None,
+        },
+    }
+}
+
+pub(crate) fn grant(user: UserId, account: &str) -> NewConnection {
+    NewConnection {
+        account: Some(Account { id: account.to_owned(), label: Some(format!("{account}'s label")) }),
+        credential: oauth("email profile", 3600),
+        ..plain(user)
+    }
+}
+
+/// An OAuth credential that expires so many seconds after the beginning, and is due a minute before.
+pub(crate) fn oauth(scopes: &str, expires_s: u64) -> NewCredential {
+    NewCredential {
+        kind: CredentialKind::OAuth2,
+        scopes: Scopes::split(scopes, " "),
+        expires_at: Some(after(expires_s)),
+        due_at: Some(after(expires_s - 60)),
+    }
+}
+
+/// A flow of this user; `number` makes its state. It ends after ten minutes.
+pub(crate) fn flow(user: UserId, number: u8) -> Flow {
+    Flow {
+        state_hash: StateHash::new([number; 32]),
+        user_id: user,
+        token_type: "git".to_owned(),
+        provider: provider("github"),
+        redirect_uri: "http://localhost:8080/callback".to_owned(),
+        token_url: "https://github.example/token".to_owned(),
+        scopes: Scopes::split("read:user", " "),
+        secrets: bytes("sealed verifier"),
+        browser_hash: [100 + number; 32],
+        expires_at: after(600),
+    }
+}

@@ -1,0 +1,21 @@
+//! The store's story, told on every database it runs on: [`fixture::stores`] lists them, and each chapter loops over
+//! that list. What only SQLite has (its file, its pragmas) is in `file.rs` and `processes.rs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "in a test a failed step is a failed test"
+)]
+
+mod connections;
+mod corrupt;
+mod credentials;
+mod file;
+mod fixture;
+mod flows;
+mod keys;
+mod logins;
+mod processes;
+mod revocations;
+mod users;

@@ -1,0 +1,11 @@
+//! What holds for all routes alike, tried on each of them.
+
+mod addresses;
+mod bodies;
+mod fields;
+mod ids;
+mod methods;
+mod table;
+mod tokens;
+
+pub(crate) use table::ROUTES;

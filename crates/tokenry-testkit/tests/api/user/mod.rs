@@ -1,0 +1,4 @@
+//! `/api/user`
+
+mod authorize_link;
+mod authorize_link_refusals;

@@ -1,0 +1,8 @@
+//! `/api/users/{username}`
+
+mod add;
+mod delete;
+mod get;
+mod list;
+mod many;
+mod update;

@@ -1,0 +1,24 @@
+//! Connecting an account, keeping its token fresh, and giving it back: on the running app, with real providers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test a failed step is a failed test, also in its helpers"
+)]
+
+mod browser_binding;
+mod callback_errors;
+mod cookies;
+mod deletion;
+mod exchange_failures;
+mod homecoming;
+mod little;
+mod mix_up;
+mod odd_providers;
+mod outbound;
+mod parked_grants;
+mod reconnect;
+mod refresh;
+mod refresh_failures;
+mod shared_revocation;
+mod whole_trip;
+mod world;

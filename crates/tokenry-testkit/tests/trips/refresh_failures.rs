@@ -1,0 +1,189 @@
+//! A refresh that fails: whose fault it is, and what the reader gets.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+use tokenry_model::ProviderId;
+use tokenry_sandbox::{Fault, FaultKind};
+use tokenry_testkit::app::{TestApp, providers};
+
+use crate::little::{Little, deliver};
+use crate::world::{ACCESS_TTL, PAST_EXPIRY, World};
+
+/// After this the token is due, and lives for half a minute yet.
+const JUST_DUE: Duration = Duration::from_secs(ACCESS_TTL.as_secs() - 30);
+
+fn away(code: u16, retry_after_s: Option<u64>) -> FaultKind {
+    FaultKind::Status { code, retry_after_s }
+}
+
+#[tokio::test]
+async fn a_grant_that_is_over_asks_for_a_person_and_is_not_tried_again() {
+    let world = World::start().await;
+    let user = world.app.user("ada").await;
+    let id = world.connect(&user, "grace").await;
+    let old = user.token_of(id).await;
+    assert_eq!(world.sandbox.forget_grants_of("grace"), 1);
+    world.app.clock.advance(PAST_EXPIRY);
+    for _ in 0..3 {
+        let refused = user.get_token(id).await.expect_error(409, "reconnect_required");
+        let message = refused.text("message");
+        assert!(message.contains("must be connected again"), "{message}");
+        assert!(message.contains("Sandbox") && message.contains("invalid_grant"), "{message}");
+    }
+    assert_eq!(world.seen().refresh_attempts, 1);
+    // The credential is kept: providers have incidents.
+    assert_eq!(user.list().await[0]["Token"], old);
+    let check = user.path(&format!("check/connection/{id}"));
+    user.api.get(&check).await.expect(reqwest::StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_mark_outlives_a_restart() {
+    let mut world = World::start().await;
+    let user = world.app.user("ada").await;
+    let id = world.connect(&user, "grace").await;
+    world.sandbox.forget_grants_of("grace");
+    world.app.clock.advance(PAST_EXPIRY);
+    user.get_token(id).await.expect_error(409, "reconnect_required");
+    world.app = world.app.restart_with(|_| {}).await;
+    user.get_token(id).await.expect_error(409, "reconnect_required");
+    assert_eq!(world.seen().refresh_attempts, 1);
+}
+
+#[tokio::test]
+async fn wrong_client_credentials_are_the_operators_fault_and_mark_no_connection() {
+    let mut world = World::start().await;
+    let user = world.app.user("ada").await;
+    let id = world.connect(&user, "grace").await;
+    let sandbox = ProviderId::parse("sandbox").unwrap();
+    let right = world.app.config.providers[&sandbox].clone();
+    world.app = world
+        .app
+        .restart_with(|config| {
+            config.providers.get_mut(&sandbox).unwrap().client_secret = Some("not the secret".into());
+        })
+        .await;
+    world.app.clock.advance(PAST_EXPIRY);
+    for attempts in 1..=2 {
+        let refused = user.get_token(id).await.expect_error(502, "provider_refused");
+        assert!(refused.text("message").contains("invalid_client"), "{refused:?}");
+        assert_eq!(world.seen().refresh_attempts, attempts);
+    }
+    world.app = world.app.restart_with(|config| *config.providers.get_mut(&sandbox).unwrap() = right).await;
+    user.token_of(id).await;
+    assert_eq!(world.seen().refreshes, 1);
+}
+
+#[tokio::test]
+async fn while_the_provider_is_away_a_token_that_still_lives_is_served() {
+    let world = World::start().await;
+    let user = world.app.user("ada").await;
+    let id = world.connect(&user, "grace").await;
+    let old = user.token_of(id).await;
+    world.app.clock.advance(JUST_DUE);
+    let faults = [
+        away(503, Some(7)),
+        away(500, None),
+        away(429, Some(7)),
+        FaultKind::Drop,
+        FaultKind::Malformed,
+        FaultKind::OAuthError { code: "invalid_client".into(), status: 401 },
+        FaultKind::OAuthError { code: "temporarily_unavailable".into(), status: 400 },
+    ];
+    for (fault, attempts) in faults.into_iter().zip(1..) {
+        world.sandbox.inject(Fault::on_refresh(fault.clone()));
+        assert_eq!(user.token_of(id).await, old, "{fault:?}");
+        assert_eq!(world.seen().refresh_attempts, attempts, "{fault:?}");
+    }
+    // Nothing was lost by it.
+    assert_ne!(user.token_of(id).await, old);
+}
+
+#[tokio::test]
+async fn while_the_provider_is_away_a_dead_token_is_not_served() {
+    let world = World::start().await;
+    let user = world.app.user("ada").await;
+    let id = world.connect(&user, "grace").await;
+    world.app.clock.advance(PAST_EXPIRY);
+    for (fault, retry_after) in [
+        (away(503, Some(7)), "7"),
+        (away(429, Some(11)), "11"),
+        (away(503, None), "5"),
+        (away(429, None), "5"),
+        (FaultKind::Drop, "5"),
+        (FaultKind::ErrorInOk { code: "server_error".into() }, "5"),
+    ] {
+        world.sandbox.inject(Fault::on_refresh(fault.clone()));
+        let answer = user.get_token(id).await.expect_error(503, "provider_unavailable");
+        assert_eq!(answer.header("retry-after"), retry_after, "{fault:?}");
+        assert!(answer.text("message").starts_with("Sandbox is not answering"), "{answer:?}");
+    }
+    user.token_of(id).await;
+    let seen = world.seen();
+    assert_eq!((seen.refresh_attempts, seen.refreshes), (7, 1));
+}
+
+#[tokio::test]
+async fn nonsense_from_the_provider_is_a_bad_gateway_and_marks_nothing() {
+    let world = World::start().await;
+    let user = world.app.user("ada").await;
+    let id = world.connect(&user, "grace").await;
+    world.app.clock.advance(PAST_EXPIRY);
+    let elsewhere = format!("{}/userinfo", world.sandbox.base_url()).parse().unwrap();
+    for fault in [
+        FaultKind::Malformed,
+        away(404, None),
+        FaultKind::HugeBody { bytes: 2 * 1024 * 1024 },
+        FaultKind::RedirectTo { url: elsewhere },
+        FaultKind::ErrorInOk { code: "what_is_this".into() },
+    ] {
+        world.sandbox.inject(Fault::on_refresh(fault));
+        user.get_token(id).await.expect_error(502, "provider_refused");
+    }
+    user.token_of(id).await;
+    // The one look at who the account is; the redirect was not followed.
+    assert_eq!(world.seen().userinfo_calls, 1);
+}
+
+#[tokio::test]
+async fn readers_who_share_a_refresh_that_fails_all_hear_why() {
+    let world = World::start().await;
+    let user = world.app.user("ada").await;
+    let id = world.connect(&user, "grace").await;
+    world.sandbox.forget_grants_of("grace");
+    world.app.clock.advance(PAST_EXPIRY);
+    world.sandbox.inject(Fault::on_refresh(FaultKind::Delay { ms: 300 }));
+    let readers: Vec<_> = (0..10)
+        .map(|_| {
+            let user = user.clone();
+            tokio::spawn(async move { user.get_token(id).await })
+        })
+        .collect();
+    for reader in readers {
+        reader.await.unwrap().expect_error(409, "reconnect_required");
+    }
+    assert_eq!(world.seen().refresh_attempts, 1);
+}
+
+#[tokio::test]
+async fn a_dead_token_that_came_without_a_refresh_token_asks_for_a_person() {
+    let little = Little::start().await;
+    little.answer(Method::POST, "/token", 200, &json!({"access_token": "short", "expires_in": 600}));
+    little.answer(Method::GET, "/user", 200, &json!({"id": 7, "name": "Grace"}));
+    let settings = little.settings();
+    let app = TestApp::start_with(|config| config.providers = providers(vec![("little", settings)])).await;
+    let user = app.user("ada").await;
+    let id = deliver(&app, &user, "little", "/callback/little").await;
+    assert_eq!(user.token_of(id).await, "short");
+    // Due, and nothing to refresh it with: good to its last second.
+    app.clock.advance(Duration::from_secs(570));
+    assert_eq!(user.token_of(id).await, "short");
+    app.clock.advance(Duration::from_mins(1));
+    for _ in 0..2 {
+        let refused = user.get_token(id).await.expect_error(409, "reconnect_required");
+        assert!(refused.text("message").contains("gave no refresh token"), "{refused:?}");
+    }
+    assert_eq!(little.seen_at("/token").len(), 1);
+}

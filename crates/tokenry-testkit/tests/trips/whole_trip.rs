@@ -1,0 +1,116 @@
+//! The whole trip against the certified `oidc-provider`: found by its issuer, PKCE required, refresh tokens that rotate,
+//! access tokens of three seconds.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use tokenry_oauth::{ClientAuth as TokenAuth, Issuer, ProviderSettings};
+use tokenry_testkit::app::{TestApp, providers};
+use tokenry_testkit::oidc_provider::{ClientAuth, OidcOptions, OidcProvider};
+
+use crate::world::{browser_with, connection_on, expect_refusal, param};
+
+async fn start(client_auth: ClientAuth) -> (OidcProvider, TestApp) {
+    let redirect_uris = vec!["http://127.0.0.1/callback/acme".to_owned()];
+    let options = OidcOptions { client_auth, redirect_uris, ..OidcOptions::default() };
+    let provider = OidcProvider::start(options).await;
+    let settings = ProviderSettings {
+        name: Some("Acme".to_owned()),
+        issuer: Some(Issuer::parse(provider.issuer()).unwrap()),
+        client_id: Some(provider.client_id().to_owned()),
+        client_secret: (client_auth != ClientAuth::Public).then(|| provider.client_secret().into()),
+        scopes: Some(["openid", "profile"].into_iter().collect()),
+        token_auth: (client_auth == ClientAuth::SecretPost).then_some(TokenAuth::Body),
+        ..ProviderSettings::default()
+    };
+    let app = TestApp::start_with(|config| config.providers = providers(vec![("acme", settings)])).await;
+    (provider, app)
+}
+
+async fn walk(client_auth: ClientAuth) {
+    let (provider, app) = start(client_auth).await;
+    let user = app.user("ada").await;
+    let (link, cookie) = user.link("acme").await;
+    let url = link.parse().unwrap();
+    assert_eq!(param(&url, "code_challenge_method"), "S256");
+    assert_eq!(param(&url, "redirect_uri"), format!("{}/callback/acme", app.base()));
+    let page = browser_with(&app, &cookie).consent_oidc(&link, "alice").await;
+    let id = connection_on(&page);
+    assert!(page.body.contains("Acme is connected"), "{}", page.body);
+    assert_eq!(user.list().await[0]["Name"], "acme (alice)");
+
+    let first = user.token_of(id).await;
+    assert_eq!(provider.userinfo_sub(&first).await, Ok("alice".to_owned()));
+    assert_eq!(provider.counts().await.grants.refresh_token.ok, 0);
+
+    // The provider is another process with its own clock: for once, time has to pass.
+    tokio::time::sleep(Duration::from_millis(3100)).await;
+    assert_eq!(provider.userinfo_sub(&first).await, Err(StatusCode::UNAUTHORIZED));
+    let second = user.token_of(id).await;
+    assert_eq!(provider.userinfo_sub(&second).await, Ok("alice".to_owned()));
+    assert_eq!(provider.counts().await.grants.refresh_token.ok, 1);
+
+    // The refresh token that came with the second access token works too. From here on tokens live long enough to be
+    // ended by something else than time.
+    provider.set_access_ttl(Duration::from_mins(1)).await;
+    app.clock.advance(Duration::from_secs(3));
+    let third = user.token_of(id).await;
+    assert_ne!(second, third);
+    assert_eq!(provider.userinfo_sub(&third).await, Ok("alice".to_owned()));
+    assert_eq!(user.token_of(id).await, third);
+    let refreshes = provider.counts().await.grants.refresh_token;
+    assert_eq!((refreshes.ok, refreshes.failed), (2, 0));
+
+    assert!(provider.introspect_active(&third).await);
+    user.api.delete(&user.path(&format!("connection/delete/{id}"))).await.expect(StatusCode::OK);
+    for token in [&first, &second, &third] {
+        assert!(!provider.introspect_active(token).await);
+    }
+    user.get_token(id).await.expect_error(404, "no_such_connection");
+    assert!(user.list().await.is_empty());
+    let exchanges = provider.counts().await.grants.authorization_code;
+    assert_eq!((exchanges.ok, exchanges.failed), (1, 0));
+}
+
+#[tokio::test]
+async fn a_connection_to_a_real_provider_stays_fresh_until_it_is_deleted() {
+    walk(ClientAuth::SecretBasic).await;
+}
+
+#[tokio::test]
+async fn the_trip_is_the_same_with_the_secret_in_the_body() {
+    walk(ClientAuth::SecretPost).await;
+}
+
+#[tokio::test]
+async fn the_trip_is_the_same_for_a_public_client() {
+    walk(ClientAuth::Public).await;
+}
+
+#[tokio::test]
+async fn a_person_who_cancels_at_a_real_provider_is_told_that_nothing_was_connected() {
+    let (provider, app) = start(ClientAuth::SecretBasic).await;
+    let user = app.user("ada").await;
+    let (link, cookie) = user.link("acme").await;
+    let page = browser_with(&app, &cookie).deny_oidc(link, "alice").await;
+    expect_refusal(&page, "Acme was not connected");
+    assert!(user.list().await.is_empty());
+    assert_eq!(provider.counts().await.requests.token, 0);
+}
+
+#[tokio::test]
+async fn an_account_that_disconnects_at_a_real_provider_must_be_connected_again_and_keeps_its_id() {
+    let (provider, app) = start(ClientAuth::SecretBasic).await;
+    let user = app.user("ada").await;
+    let (link, cookie) = user.link("acme").await;
+    let id = connection_on(&browser_with(&app, &cookie).consent_oidc(link, "alice").await);
+    provider.revoke_account("alice").await;
+    app.clock.advance(Duration::from_secs(3));
+    let refused = user.get_token(id).await.expect_error(409, "reconnect_required");
+    assert!(refused.text("message").contains("invalid_grant"), "{refused:?}");
+
+    let (link, cookie) = user.link("acme").await;
+    let page = browser_with(&app, &cookie).consent_oidc(link, "alice").await;
+    assert_eq!(connection_on(&page), id);
+    assert_eq!(provider.userinfo_sub(&user.token_of(id).await).await, Ok("alice".to_owned()));
+}

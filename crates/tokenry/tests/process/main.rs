@@ -1,0 +1,22 @@
+//! The binary as an operator runs it: a process of its own, a directory of its own, spoken to over HTTP and signals.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "in a test a failed step is a failed test"
+)]
+
+mod commands;
+mod demo;
+mod kill;
+mod leaks;
+mod master_key;
+mod process;
+mod provider;
+mod replicas;
+mod server;
+mod start;
+mod stop;
+mod trip;
+mod walk;
