@@ -18,6 +18,8 @@ use crate::error::BrokerError;
 use crate::metrics::Metrics;
 use crate::passwords::Passwords;
 use crate::refresh::Flights;
+use crate::refusals::Successes;
+use crate::renewals::{Renewing, Used};
 use crate::sessions::Sessions;
 use crate::spool::WaitingAnswers;
 
@@ -95,6 +97,12 @@ pub struct Inner {
     /// Answers that the database does not take, on disk and in memory.
     pub(crate) spool: Spool,
     pub(crate) waiting: WaitingAnswers,
+    /// Providers whose connections this process is renewing.
+    pub(crate) renewing: Renewing,
+    /// When tokens were handed out, until it is written down.
+    pub(crate) used: Used,
+    /// When providers gave tokens.
+    pub(crate) successes: Successes,
     /// Work that must not be torn: a stop waits for it.
     pub(crate) tasks: TaskTracker,
     /// A name that nobody can have: log-ins with an impossible name are counted under it.
@@ -157,6 +165,9 @@ impl Broker {
             flights: Mutex::new(HashMap::new()),
             spool,
             waiting: Mutex::new(HashMap::new()),
+            renewing: Mutex::default(),
+            used: Mutex::default(),
+            successes: Successes::default(),
             tasks: TaskTracker::new(),
             nobody,
         }));
@@ -191,6 +202,9 @@ impl Broker {
     pub async fn close(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+        if let Err(error) = self.write_uses().await {
+            tracing::warn!(%error, "when tokens were last used could not be written down");
+        }
         self.store.close().await;
     }
 

@@ -10,7 +10,10 @@ mod grants;
 mod metrics;
 mod passwords;
 mod refresh;
+mod refusals;
+mod renewals;
 mod revoke;
+mod schedule;
 mod sessions;
 mod spool;
 mod throttle;
@@ -20,4 +23,5 @@ pub use connect::{Callback, CallbackOutcome, Claimant, ConnectError, ConnectLink
 pub use connections::{AddConnection, ConnectionView};
 pub use error::BrokerError;
 pub use metrics::Metrics;
+pub use refresh::HandedOut;
 pub use sessions::Claims;

@@ -62,6 +62,8 @@ impl TestApp {
         config.database_url = format!("sqlite://{}", data.path().join("tokenry.db").display()).into();
         config.master_key = MasterKeySource::DataDir(data.path().join("master.key"));
         config.outbound.allow_private = true;
+        // A test that counts refreshes must make each of them itself.
+        config.refresh_ahead = false;
         change(&mut config);
         Self::run(config, listener, data, Arc::default()).await
     }
@@ -313,6 +315,11 @@ impl TestUser {
     /// The token of a connection, which must be there.
     pub async fn token_of(&self, id: i64) -> String {
         self.get_token(id).await.expect(StatusCode::OK).text("token")
+    }
+
+    /// What there is to say about a connection.
+    pub async fn detail(&self, id: i64) -> Value {
+        self.api.get(&self.path(&format!("connections/{id}"))).await.expect(StatusCode::OK).json()
     }
 
     /// The list of connections.

@@ -65,6 +65,7 @@ pub struct Server {
     stop: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
     chores: JoinHandle<()>,
+    renewals: JoinHandle<()>,
 }
 
 /// Binds the configured address.
@@ -98,7 +99,16 @@ impl Server {
             let (broker, stopped) = (broker.clone(), stop.clone().cancelled_owned());
             tokio::spawn(async move { broker.run_chores(stopped).await })
         };
-        Ok(Self { address, broker, stop, serving, chores })
+        let renewals = {
+            let (broker, stopped) = (broker.clone(), stop.clone().cancelled_owned());
+            let ahead = config.refresh_ahead;
+            tokio::spawn(async move {
+                if ahead {
+                    broker.run_renewals(stopped).await;
+                }
+            })
+        };
+        Ok(Self { address, broker, stop, serving, chores, renewals })
     }
 
     /// Where it listens.
@@ -122,6 +132,7 @@ impl Server {
         }
         let close = async {
             let _ = self.chores.await;
+            let _ = self.renewals.await;
             self.broker.close().await;
         };
         if tokio::time::timeout_at(began + STOP_WITHIN, close).await.is_err() {

@@ -172,6 +172,14 @@ pub(super) static KEYS: &[Key<Config>] = &[
         sample: "",
     },
     Key {
+        name: "refresh_ahead",
+        kind: Kind::Flag(|c, v| c.refresh_ahead = v),
+        show: |c| Some(c.refresh_ahead.to_string()),
+        help: "Whether this process refreshes tokens before they are due. Several processes may; without any, readers wait.",
+        allowed: "true or false",
+        sample: "",
+    },
+    Key {
         name: "trusted_proxies",
         kind: Kind::List(|c, v| put(&mut c.trusted_proxies, parse::networks(v))),
         show: |c| Some(show_list(&c.trusted_proxies)),
@@ -312,12 +320,15 @@ pub(super) static PROVIDER_KEYS: &[Key<ProviderSettings>] = &[
                     ClientAuth::Basic => "basic",
                     ClientAuth::Body => "body",
                     ClientAuth::None => "none",
+                    ClientAuth::SecretAsBasicUser => "secret_as_basic_user",
+                    ClientAuth::PrivateKeyJwt => "private_key_jwt",
+                    ClientAuth::SignedSecret => "signed_secret",
                 };
                 word.to_owned()
             })
         },
-        help: "How Tokenry names itself: in a Basic header, in the body, or by its id alone.",
-        allowed: "\"basic\", \"body\" or \"none\"",
+        help: "How Tokenry names itself: in a Basic header, in the body, by its id alone, or by a signature.",
+        allowed: "\"basic\", \"body\", \"none\", \"secret_as_basic_user\", \"private_key_jwt\" or \"signed_secret\"",
         sample: "basic",
     },
     Key {

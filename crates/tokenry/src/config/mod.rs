@@ -116,6 +116,8 @@ pub struct Config {
     pub signup: Signup,
     /// How long an access token of Tokenry's own is good: 1 minute to 365 days.
     pub session_ttl: Duration,
+    /// Whether this process refreshes tokens before they are due.
+    pub refresh_ahead: bool,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// What a caller of `/metrics` has to present. `None`: only direct callers from this machine are answered.
@@ -144,6 +146,7 @@ impl Default for Config {
             master_key: MasterKeySource::DataDir(PathBuf::new()),
             signup: Signup::Open,
             session_ttl: Duration::from_hours(24),
+            refresh_ahead: true,
             trusted_proxies: Vec::new(),
             metrics_token: None,
             log: Log { format: LogFormat::Human, level: "info".to_owned() },

@@ -139,6 +139,9 @@ pub(super) fn token_auth(text: &str) -> Parsed<ClientAuth> {
         "basic" => Ok(ClientAuth::Basic),
         "body" => Ok(ClientAuth::Body),
         "none" => Ok(ClientAuth::None),
+        "secret_as_basic_user" => Ok(ClientAuth::SecretAsBasicUser),
+        "private_key_jwt" => Ok(ClientAuth::PrivateKeyJwt),
+        "signed_secret" => Ok(ClientAuth::SignedSecret),
         _ => Err(Wrong::Value),
     }
 }
