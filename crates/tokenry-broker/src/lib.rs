@@ -5,6 +5,7 @@ mod background;
 mod boot;
 mod connect;
 mod connections;
+mod crash;
 mod error;
 mod grants;
 mod metrics;

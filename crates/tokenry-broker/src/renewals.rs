@@ -46,7 +46,8 @@ impl Broker {
 
     /// Looks for what is due, and begins to renew it, each provider in a task of its own.
     async fn start_renewals(&self) -> Result<(), BrokerError> {
-        for due in self.store.list_due(self.clock.now()).await? {
+        let now = self.clock.now();
+        for due in self.store.list_due(now, now.minus(UNREAD)).await? {
             let Some(running) = Running::start(self, &due.provider) else { continue };
             let broker = self.clone();
             self.tasks.spawn(async move {
@@ -74,7 +75,10 @@ impl Broker {
                 Some(circuit) if circuit.until > now => return Ok(()),
                 circuit => circuit.is_some(),
             };
-            let batch = self.store.list_renewable(id, now, if probing { 1 } else { BATCH }).await?;
+            let batch = self
+                .store
+                .list_renewable(id, now, now.minus(UNREAD), if probing { 1 } else { BATCH })
+                .await?;
             let taken = batch.len();
             let renewed = futures_util::stream::iter(batch)
                 .map(|connection| self.renew_one(connection, &pace))
@@ -127,7 +131,7 @@ impl Broker {
                 "nobody reads them: they are no longer refreshed ahead of time"
             );
         }
-        self.metrics.set_due(&self.store.list_due(now).await?);
+        self.metrics.set_due(&self.store.list_due(now, now.minus(UNREAD)).await?);
         self.metrics.set_ending(&self.store.list_ending(now, now.plus(WARN_AHEAD)).await?);
         self.metrics.set_health(&self.store.list_health().await?, now);
         Ok(())

@@ -5,6 +5,7 @@
     reason = "in a test a failed step is a failed test, also in its helpers"
 )]
 
+mod ahead;
 mod browser_binding;
 mod callback_errors;
 mod cookies;
@@ -20,5 +21,6 @@ mod reconnect;
 mod refresh;
 mod refresh_failures;
 mod shared_revocation;
+mod storms;
 mod whole_trip;
 mod world;
