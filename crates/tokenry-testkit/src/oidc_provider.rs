@@ -9,23 +9,17 @@
 
 mod counts;
 mod fault;
-mod node;
 
-use std::fmt;
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tempfile::NamedTempFile;
+
+use crate::packages::node;
+use crate::server_process::{ServerProcess, whole_seconds};
 
 pub use self::counts::{Counts, GrantCounts, IssuedCounts, Outcomes, RequestCounts};
 pub use self::fault::Fault;
-
-/// How long the server may take from its start to its `ready` line.
-const START_LIMIT: Duration = Duration::from_secs(30);
 
 const CLIENT_ID: &str = "tokenry-test";
 /// Has the characters that a client must form-encode before it sends them with Basic (RFC 6749 §2.3.1).
@@ -83,17 +77,9 @@ impl Default for OidcOptions {
 }
 
 /// A running server. It ends when this is dropped, and also when the process that holds it dies.
+#[derive(Debug)]
 pub struct OidcProvider {
-    child: Child,
-    issuer: String,
-    log: NamedTempFile,
-    http: Client,
-}
-
-impl fmt::Debug for OidcProvider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OidcProvider").field("issuer", &self.issuer).finish_non_exhaustive()
-    }
+    server: ServerProcess,
 }
 
 impl OidcProvider {
@@ -105,42 +91,20 @@ impl OidcProvider {
     /// When Node.js (20 or newer) or npm is missing or fails, and when the server is not ready within 30 s. The
     /// message says what to install, or what the server said.
     pub async fn start(options: OidcOptions) -> Self {
-        tokio::task::spawn_blocking(move || Self::start_blocking(&options))
-            .await
-            .unwrap_or_else(|join| std::panic::resume_unwind(join.into_panic()))
-    }
-
-    fn start_blocking(options: &OidcOptions) -> Self {
-        let modules = node::installed_modules();
-        let node = node::find_node();
-        let log = NamedTempFile::new().unwrap_or_else(|error| panic!("no temporary file: {error}"));
-        let stderr = log.reopen().unwrap_or_else(|error| panic!("no second file handle: {error}"));
-        let mut child = Command::new(&node)
-            .arg(node::source_dir().join("server.mjs"))
-            .env("MODULES", modules)
-            .env("PORT", "0")
-            .env("ACCESS_TTL_S", whole_seconds(options.access_ttl).to_string())
-            .env("CLIENTS", clients(options).to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} does not start: {error}", node.display()));
-        let Some(issuer) = wait_until_ready(&mut child) else {
-            stop(&mut child);
-            panic!(
-                "the oidc-provider server was not ready within {START_LIMIT:?}. It said:\n{}",
-                text_of(&log)
-            );
-        };
-        let http = Client::builder().no_proxy().timeout(Duration::from_secs(30)).build();
-        let http = http.unwrap_or_else(|error| panic!("no HTTP client: {error}"));
-        Self { child, issuer, log, http }
+        let server = ServerProcess::start("oidc-provider", move || {
+            let mut command = node::command("oidc-provider");
+            command
+                .env("PORT", "0")
+                .env("ACCESS_TTL_S", whole_seconds(options.access_ttl).to_string())
+                .env("CLIENTS", clients(&options).to_string());
+            command
+        });
+        Self { server: server.await }
     }
 
     /// The issuer identifier (RFC 8414 §2), such as `http://127.0.0.1:40123`. No slash at the end.
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        self.server.issuer()
     }
 
     /// The id of the client under test.
@@ -181,7 +145,7 @@ impl OidcProvider {
 
     /// The server's process id.
     pub fn process_id(&self) -> u32 {
-        self.child.id()
+        self.server.id()
     }
 
     /// What the server has written to its standard error, for a test that wants to know why it answered 500.
@@ -190,7 +154,7 @@ impl OidcProvider {
     ///
     /// When the log cannot be read.
     pub fn log(&self) -> String {
-        text_of(&self.log)
+        self.server.log()
     }
 
     /// Whether the server holds this access or refresh token to be good right now (RFC 7662 §2.2).
@@ -199,16 +163,8 @@ impl OidcProvider {
     ///
     /// When the server does not answer as the RFC says.
     pub async fn introspect_active(&self, token: &str) -> bool {
-        let request = self
-            .http
-            .post(self.url("/token/introspection"))
-            .basic_auth(OBSERVER_ID, Some(OBSERVER_SECRET))
-            .form(&[("token", token)]);
-        let reply = answer(request).await;
-        match reply["active"] {
-            Value::Bool(active) => active,
-            _ => panic!("introspection answered without `active`"),
-        }
+        let client = (OBSERVER_ID, OBSERVER_SECRET);
+        self.server.introspect_active(&self.url("/token/introspection"), client, token).await
     }
 
     /// The subject that this access token stands for (OpenID Connect Core §5.3).
@@ -221,17 +177,7 @@ impl OidcProvider {
     ///
     /// When the server does not answer, or answers 200 without a `sub`.
     pub async fn userinfo_sub(&self, token: &str) -> Result<String, StatusCode> {
-        let sent = self.http.get(self.userinfo_endpoint()).bearer_auth(token).send().await;
-        let response = sent.unwrap_or_else(|error| panic!("userinfo did not answer: {error}"));
-        if response.status() != StatusCode::OK {
-            return Err(response.status());
-        }
-        let claims: Value =
-            response.json().await.unwrap_or_else(|error| panic!("userinfo answered no JSON: {error}"));
-        match &claims["sub"] {
-            Value::String(sub) => Ok(sub.clone()),
-            _ => panic!("userinfo answered without `sub`"),
-        }
+        self.server.userinfo_sub(&self.userinfo_endpoint(), token).await
     }
 
     /// What the server has seen and done so far. Asking is not counted.
@@ -240,8 +186,7 @@ impl OidcProvider {
     ///
     /// When the server does not answer.
     pub async fn counts(&self) -> Counts {
-        let reply = answer(self.http.get(self.url("/__test"))).await;
-        serde_json::from_value(reply).unwrap_or_else(|error| panic!("unreadable counts: {error}"))
+        self.server.ask_test().await
     }
 
     /// Lets something go wrong from now on. Faults wait in line: the first that fits a request is used up first.
@@ -281,24 +226,12 @@ impl OidcProvider {
     }
 
     async fn control(&self, wish: &Value) {
-        answer(self.http.post(self.url("/__test")).json(wish)).await;
+        self.server.json(self.server.http.post(self.url("/__test")).json(wish)).await;
     }
 
     fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.issuer)
+        format!("{}{path}", self.server.issuer())
     }
-}
-
-impl Drop for OidcProvider {
-    fn drop(&mut self) {
-        stop(&mut self.child);
-    }
-}
-
-async fn answer(request: reqwest::RequestBuilder) -> Value {
-    let sent = request.send().await.and_then(reqwest::Response::error_for_status);
-    let response = sent.unwrap_or_else(|error| panic!("the oidc-provider server did not answer: {error}"));
-    response.json().await.unwrap_or_else(|error| panic!("the oidc-provider server sent no JSON: {error}"))
 }
 
 fn clients(options: &OidcOptions) -> Value {
@@ -316,36 +249,4 @@ fn clients(options: &OidcOptions) -> Value {
             "redirect_uris": ["http://127.0.0.1/nowhere"],
         },
     ])
-}
-
-/// The issuer from the server's `ready` line. `None` when it ends or is silent for too long.
-fn wait_until_ready(child: &mut Child) -> Option<String> {
-    let stdout = child.stdout.take()?;
-    let (send, receive) = std::sync::mpsc::channel();
-    // A thread, because a read of a pipe has no time limit. It ends with the server.
-    std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            if let Some(issuer) = line.strip_prefix("ready ") {
-                // Nobody listens any more when the limit has passed.
-                let _ = send.send(issuer.to_owned());
-            }
-        }
-    });
-    receive.recv_timeout(START_LIMIT).ok()
-}
-
-/// Ends the process and collects it, so that neither a server nor a zombie stays.
-fn stop(child: &mut Child) {
-    // Both fail only when it has ended already.
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-fn text_of(log: &NamedTempFile) -> String {
-    let bytes = fs::read(log.path()).unwrap_or_else(|error| panic!("cannot read the server's log: {error}"));
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn whole_seconds(ttl: Duration) -> u64 {
-    (ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0)).max(1)
 }

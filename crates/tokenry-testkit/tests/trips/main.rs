@@ -5,10 +5,12 @@
     reason = "in a test a failed step is a failed test, also in its helpers"
 )]
 
+mod better_auth;
 mod browser_binding;
 mod callback_errors;
 mod cookies;
 mod deletion;
+mod django_oauth;
 mod exchange_failures;
 mod homecoming;
 mod little;
