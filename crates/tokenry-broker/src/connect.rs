@@ -8,7 +8,9 @@ use tokenry_model::{
     Connection, ConnectionId, ConnectionName, ExposeSecret as _, Flow, SecretString, StateHash, Timestamp,
     User, UserId,
 };
-use tokenry_oauth::{AuthorizeRequest, Exchange, OAuth, OAuthError, PkceVerifier, Provider, Readiness};
+use tokenry_oauth::{
+    AuthorizeRequest, Exchange, OAuth, OAuthError, PkceVerifier, Provider, Readiness, Values,
+};
 use tokenry_store::{FlowClaim, NewConnection, Parked, StoreError};
 use tokenry_vault::{Context, FlowField};
 use tracing::Instrument as _;
@@ -228,6 +230,10 @@ impl Broker {
             Readiness::NotSupported { why, .. } => {
                 Err(BrokerError::ProviderNotSupported { service: provider.name.clone(), why })
             }
+            Readiness::NeedsSettings { names, .. } => Err(BrokerError::ProviderNotSupported {
+                service: provider.name.clone(),
+                why: format!("the connection needs settings of its own: {}", names.join(", ")),
+            }),
             Readiness::Missing { what, docs_url } => Err(BrokerError::ProviderNotConfigured {
                 service: provider.name.clone(),
                 redirect_uri: provider.redirect_uri(&self.settings.public_url).into(),
@@ -327,6 +333,7 @@ impl Broker {
             nonce: secrets.nonce.as_deref(),
             token_url: &parse(&flow.token_url)?,
             scopes: &flow.scopes,
+            captured: &Values::new(),
         };
         let tokens = self.oauth.exchange(provider, exchange).await.map_err(failed)?;
         // The code is spent: from here on a failure would lose the grant. One without a name still works.

@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::built_in::built_in;
 use crate::data::ProviderData;
-use crate::{Provider, ProviderSettings};
+use crate::{Provider, ProviderSettings, SettingError};
 
 /// How alike two words must be for one to be offered in place of the other, from 0 to 1.
 const ALIKE: f64 = 0.55;
@@ -61,6 +61,22 @@ pub enum CatalogueError {
         /// The settings that are missing.
         missing: Vec<&'static str>,
     },
+    /// The private key cannot be used.
+    #[error("{id}: private_key {why}")]
+    BadKey {
+        /// The provider's id.
+        id: ProviderId,
+        /// Why not.
+        why: String,
+    },
+    /// A value that the operator fixed for all connections cannot be used.
+    #[error("{id}: settings.{error}")]
+    BadSetting {
+        /// The provider's id.
+        id: ProviderId,
+        /// Which, and why not.
+        error: SettingError,
+    },
     /// A setting cannot be used.
     #[error("{id}: {setting} must be an http or https URL with a host, and without user name and fragment")]
     BadUrl {
@@ -86,6 +102,7 @@ impl Catalogue {
                 files.iter().position(|d| &d.id == word || d.aliases.iter().any(|a| a == word.as_str()));
             if let Some(at) = found {
                 let data = files.swap_remove(at);
+                settings.check(&data)?;
                 taken.extend(
                     data.aliases.iter().filter_map(|a| Some((ProviderId::parse(a).ok()?, word.clone()))),
                 );
@@ -96,6 +113,7 @@ impl Catalogue {
             } else {
                 check_complete(word, settings)?;
                 let data = ProviderData::standard(word.clone());
+                settings.check(&data)?;
                 all.push(Arc::new(Provider::new(data, settings.clone(), true)));
             }
         }

@@ -312,6 +312,9 @@ pub(super) static PROVIDER_KEYS: &[Key<ProviderSettings>] = &[
                     ClientAuth::Basic => "basic",
                     ClientAuth::Body => "body",
                     ClientAuth::None => "none",
+                    ClientAuth::SecretAsBasicUser => "secret_as_basic_user",
+                    ClientAuth::PrivateKeyJwt => "private_key_jwt",
+                    ClientAuth::SignedSecret => "signed_secret",
                 };
                 word.to_owned()
             })
