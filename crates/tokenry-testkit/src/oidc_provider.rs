@@ -7,6 +7,7 @@
 //! Everything here panics instead of returning errors: a test cannot go on without its server, and must not be
 //! skipped silently.
 
+mod client_key;
 mod counts;
 mod fault;
 
@@ -14,10 +15,13 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tokenry_oauth::{Issuer, ProviderSettings};
 
 use crate::packages::node;
 use crate::server_process::{ServerProcess, whole_seconds};
 
+use self::client_key::ClientKey;
+pub use self::client_key::KeyKind;
 pub use self::counts::{Counts, GrantCounts, IssuedCounts, Outcomes, RequestCounts};
 pub use self::fault::Fault;
 
@@ -38,6 +42,8 @@ pub enum ClientAuth {
     SecretPost,
     /// `client_secret_jwt` with HS256.
     SecretJwt,
+    /// `private_key_jwt` (RFC 7523 §2.2) with a key of this kind, made when the server starts.
+    PrivateKeyJwt(KeyKind),
     /// `none`: a public client, without the client credentials grant.
     Public,
 }
@@ -49,6 +55,7 @@ impl ClientAuth {
             Self::SecretBasic => "client_secret_basic",
             Self::SecretPost => "client_secret_post",
             Self::SecretJwt => "client_secret_jwt",
+            Self::PrivateKeyJwt(_) => "private_key_jwt",
             Self::Public => "none",
         }
     }
@@ -64,6 +71,8 @@ pub struct OidcOptions {
     pub redirect_uris: Vec<String>,
     /// How the client proves itself. The default is [`ClientAuth::SecretBasic`].
     pub client_auth: ClientAuth,
+    /// Whether only pushed authorization requests are taken (RFC 9126 §5). The default is no.
+    pub require_par: bool,
 }
 
 impl Default for OidcOptions {
@@ -72,6 +81,7 @@ impl Default for OidcOptions {
             access_ttl: Duration::from_secs(3),
             redirect_uris: vec!["http://127.0.0.1/callback".to_owned()],
             client_auth: ClientAuth::default(),
+            require_par: false,
         }
     }
 }
@@ -80,6 +90,8 @@ impl Default for OidcOptions {
 #[derive(Debug)]
 pub struct OidcProvider {
     server: ServerProcess,
+    client_auth: ClientAuth,
+    key: Option<ClientKey>,
 }
 
 impl OidcProvider {
@@ -91,15 +103,22 @@ impl OidcProvider {
     /// When Node.js (20 or newer) or npm is missing or fails, and when the server is not ready within 30 s. The
     /// message says what to install, or what the server said.
     pub async fn start(options: OidcOptions) -> Self {
+        let client_auth = options.client_auth;
+        let key = match client_auth {
+            ClientAuth::PrivateKeyJwt(kind) => Some(ClientKey::generate(kind)),
+            _ => None,
+        };
+        let clients = clients(&options, key.as_ref());
         let server = ServerProcess::start("oidc-provider", move || {
             let mut command = node::command("oidc-provider");
             command
                 .env("PORT", "0")
                 .env("ACCESS_TTL_S", whole_seconds(options.access_ttl).to_string())
-                .env("CLIENTS", clients(&options).to_string());
+                .env("REQUIRE_PAR", if options.require_par { "1" } else { "0" })
+                .env("CLIENTS", clients.to_string());
             command
         });
-        Self { server: server.await }
+        Self { server: server.await, client_auth, key }
     }
 
     /// The issuer identifier (RFC 8414 §2), such as `http://127.0.0.1:40123`. No slash at the end.
@@ -116,6 +135,28 @@ impl OidcProvider {
     /// form-encoded for Basic (RFC 6749 §2.3.1).
     pub fn client_secret(&self) -> &'static str {
         CLIENT_SECRET
+    }
+
+    /// What an operator configures to connect it, as a provider of their own that is found by its issuer: with the
+    /// secret, the private key or nothing, as the client proves itself.
+    ///
+    /// # Panics
+    ///
+    /// Never: the issuer is a URL.
+    pub fn settings(&self) -> ProviderSettings {
+        let issuer = Issuer::parse(self.issuer());
+        let has_secret = self.key.is_none() && self.client_auth != ClientAuth::Public;
+        ProviderSettings {
+            issuer: Some(issuer.unwrap_or_else(|error| panic!("{}: {error}", self.issuer()))),
+            client_id: Some(CLIENT_ID.to_owned()),
+            client_secret: has_secret.then(|| CLIENT_SECRET.into()),
+            token_auth: (self.client_auth == ClientAuth::SecretPost)
+                .then_some(tokenry_oauth::ClientAuth::Body),
+            private_key: self.key.as_ref().map(ClientKey::pem),
+            key_id: self.key.as_ref().map(|_| client_key::KEY_ID.to_owned()),
+            scopes: Some(["openid", "profile"].into_iter().collect()),
+            ..ProviderSettings::default()
+        }
     }
 
     /// Where a person is sent to consent (RFC 6749 §3.1).
@@ -225,6 +266,15 @@ impl OidcProvider {
         self.control(&json!({ "access_ttl_s": whole_seconds(ttl) })).await;
     }
 
+    /// Sets the life of the device codes issued from now on (RFC 8628 §3.2), in whole seconds (rounded up).
+    ///
+    /// # Panics
+    ///
+    /// When the server does not answer.
+    pub async fn set_device_ttl(&self, ttl: Duration) {
+        self.control(&json!({ "device_ttl_s": whole_seconds(ttl) })).await;
+    }
+
     async fn control(&self, wish: &Value) {
         self.server.json(self.server.http.post(self.url("/__test")).json(wish)).await;
     }
@@ -234,11 +284,14 @@ impl OidcProvider {
     }
 }
 
-fn clients(options: &OidcOptions) -> Value {
+fn clients(options: &OidcOptions, key: Option<&ClientKey>) -> Value {
+    let has_secret = key.is_none() && options.client_auth != ClientAuth::Public;
     json!([
         {
             "id": CLIENT_ID,
-            "secret": CLIENT_SECRET,
+            "secret": has_secret.then_some(CLIENT_SECRET),
+            "jwks": key.map(|key| json!({"keys": [key.public_jwk()]})),
+            "signing_alg": key.map(ClientKey::algorithm),
             "auth_method": options.client_auth.name(),
             "redirect_uris": options.redirect_uris,
         },

@@ -23,4 +23,5 @@ mod refresh;
 mod refresh_failures;
 mod shared_revocation;
 mod whole_trip;
+mod without_a_browser;
 mod world;
