@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokenry_model::Scopes;
 use tokenry_oauth::{
-    AuthorizeRequest, Issuer, OAuth, OAuthError, OutboundPolicy, ProbeOutcome, Provider, ProviderSettings,
-    Readiness,
+    AuthorizeRequest, Grant, Issuer, OAuth, OAuthError, OutboundPolicy, ProbeOutcome, Provider,
+    ProviderSettings, Readiness,
 };
 use url::Url;
 
@@ -78,6 +78,38 @@ async fn an_issuer_is_enough_and_is_asked_in_the_two_places() {
         let asked: Vec<_> = fake.seen().into_iter().map(|s| s.path).collect();
         assert_eq!(asked, [OPENID, OAUTH][..if place == OPENID { 1 } else { 2 }]);
     }
+}
+
+/// An issuer that names its revocation endpoint in the place of RFC 8414 only, as `named` there.
+async fn revoked_at(named: impl Fn(&str) -> String + Clone + Send + Sync + 'static) -> Vec<String> {
+    let fake = Fake::start(move |seen| {
+        let mut said = metadata(seen);
+        let base = said["issuer"].as_str().unwrap().to_owned();
+        match seen.path.as_str() {
+            OPENID => said.as_object_mut().unwrap().retain(|name, _| name != "revocation_endpoint"),
+            OAUTH => {
+                said["issuer"] = json!(named(&base));
+                // What both places say counts as the first says it.
+                said["token_endpoint"] = json!(format!("{base}/elsewhere"));
+            }
+            "/revoke" => return reply(200, "application/json", "{}"),
+            _ => return reply(404, "text/html", "<html>"),
+        }
+        reply(200, "application/json", &said.to_string())
+    })
+    .await;
+    let own = by_issuer(&fake);
+    let engine = engine();
+    let grant = Grant { access: "a".into(), refresh: None };
+    engine.revoke(&own, &grant).await.unwrap();
+    fake.seen().into_iter().map(|seen| seen.path).collect()
+}
+
+#[tokio::test]
+async fn a_revocation_endpoint_that_openid_leaves_out_is_found_in_the_place_of_rfc_8414() {
+    assert_eq!(revoked_at(str::to_owned).await, [OPENID, OAUTH, "/revoke"]);
+    // Of another issuer's description nothing is taken.
+    assert_eq!(revoked_at(|base| format!("{base}/other")).await, [OPENID, OAUTH]);
 }
 
 #[tokio::test]

@@ -6,10 +6,12 @@
 )]
 
 mod ahead;
+mod better_auth;
 mod browser_binding;
 mod callback_errors;
 mod cookies;
 mod deletion;
+mod django_oauth;
 mod exchange_failures;
 mod homecoming;
 mod little;
@@ -23,4 +25,5 @@ mod refresh_failures;
 mod shared_revocation;
 mod storms;
 mod whole_trip;
+mod without_a_browser;
 mod world;
