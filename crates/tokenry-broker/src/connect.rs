@@ -300,7 +300,7 @@ impl Broker {
         callback: &Callback,
     ) -> Result<Granted, ConnectError> {
         let service = || provider.name.clone();
-        let expected = provider.is_custom().then(|| provider.id.as_str());
+        let expected = provider.has_own_callback().then(|| provider.id.as_str());
         if callback.provider.as_deref() != expected {
             return Err(ConnectError::WrongCallback);
         }

@@ -15,6 +15,8 @@ mod issuer;
 mod pkce;
 mod policy;
 mod provider;
+mod provider_check;
+mod provider_file;
 #[cfg(test)]
 mod quirk_tests;
 mod readiness;
@@ -23,7 +25,7 @@ mod sanitise;
 mod token_set;
 mod wire;
 
-pub use catalogue::{Catalogue, CatalogueError};
+pub use catalogue::{Catalogue, CatalogueError, Changes};
 pub use client_auth::ClientAuth;
 pub use data::{Capture, CountedFrom, Kind, Rotation, RotationMode, Setting};
 pub use engine::{Authorization, AuthorizeRequest, Exchange, OAuth};
@@ -31,7 +33,8 @@ pub use error::{OAuthError, Refusal};
 pub use issuer::{InvalidIssuer, Issuer};
 pub use pkce::PkceVerifier;
 pub use policy::OutboundPolicy;
-pub use provider::{Provider, ProviderSettings};
+pub use provider::{Provider, ProviderSettings, Source};
+pub use provider_file::{FileProblem, ProviderFile};
 pub use readiness::Readiness;
 pub use revoke::Grant;
 pub use token_set::{IdClaims, Lifetime, TokenSet};

@@ -74,15 +74,35 @@ pub struct Provider {
     pub(crate) client_secret: Option<SecretString>,
     /// Endpoints come from the issuer's metadata where the data name none.
     pub(crate) discovers: bool,
-    custom: bool,
+    /// The operator defined it; it is no built-in one, changed or not.
+    pub(crate) custom: bool,
+    /// Where its description comes from.
+    pub(crate) source: Source,
+    /// The callback is not the one that the built-in providers share.
+    pub(crate) own_callback: bool,
     own_account_id: Option<String>,
+}
+
+/// Where the description of a provider comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// It comes with Tokenry.
+    BuiltIn,
+    /// A file of the operator's, by its name.
+    File(String),
+    /// The configuration alone.
+    Configuration,
 }
 
 impl Provider {
     /// Lays the settings over the data. `custom`: there is no data file of it.
     pub(crate) fn new(mut data: ProviderData, settings: ProviderSettings, custom: bool) -> Self {
-        let discovers = settings.issuer.is_some();
-        if discovers {
+        let discovers = settings.issuer.is_some()
+            || (data.kind == Kind::Oauth2
+                && data.issuer.is_some()
+                && data.authorize.url.is_none()
+                && data.token.url.is_none());
+        if settings.issuer.is_some() {
             // The built-in endpoints belong to another issuer.
             let standard = ProviderData::standard(data.id.clone());
             data.authorize.url = None;
@@ -145,6 +165,8 @@ impl Provider {
             client_secret: settings.client_secret.filter(|secret| !secret.expose_secret().is_empty()),
             discovers,
             custom,
+            source: if custom { Source::Configuration } else { Source::BuiltIn },
+            own_callback: custom,
             own_account_id: settings.account_id,
             data,
         }
@@ -160,9 +182,27 @@ impl Provider {
         self.custom
     }
 
-    /// The redirect URI to register at the provider: `<public URL>/callback` for built-in providers,
-    /// `<public URL>/callback/<id>` for the operator's own, so that one cannot pass for another (RFC 9700
-    /// §4.4.2).
+    /// Whether the other is the same in every word and secret.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        let secret = |p: &Self| p.client_secret.as_ref().map(|s| s.expose_secret().to_owned());
+        // What is printed is everything but the secrets.
+        format!("{self:?}") == format!("{other:?}") && secret(self) == secret(other)
+    }
+
+    /// Where its description comes from. What is configured besides is laid over it.
+    pub const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Whether it has a callback of its own, `<public URL>/callback/<id>`: the operator's providers have, and the
+    /// built-in ones whose authorize or token endpoint the operator replaced. The others share `<public URL>/callback`,
+    /// which is safe among them only because nobody can say where their endpoints are (RFC 9700 §4.4.2).
+    pub const fn has_own_callback(&self) -> bool {
+        self.own_callback
+    }
+
+    /// The redirect URI to register at the provider: `<public URL>/callback`, or `<public URL>/callback/<id>` where
+    /// [`has_own_callback`](Self::has_own_callback), so that one cannot pass for another.
     ///
     /// Where the provider refuses `localhost`, the same place is called `127.0.0.1` (RFC 8252 §7.3).
     pub fn redirect_uri(&self, public_url: &Url) -> Url {
@@ -170,7 +210,7 @@ impl Provider {
         url.set_query(None);
         url.set_fragment(None);
         let mut path = format!("{}/callback", public_url.path().trim_end_matches('/'));
-        if self.custom {
+        if self.own_callback {
             path.push('/');
             path.push_str(self.id.as_str());
         }

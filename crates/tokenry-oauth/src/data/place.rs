@@ -68,7 +68,7 @@ impl TryFrom<String> for Place {
     }
 }
 
-fn names(text: &str) -> Vec<&str> {
+pub(crate) fn names(text: &str) -> Vec<&str> {
     let is_name = |name: &str| {
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
     };
@@ -81,7 +81,6 @@ fn names(text: &str) -> Vec<&str> {
 }
 
 /// The names within the host.
-#[cfg(test)]
 pub(crate) fn names_in_host(template: &str) -> Vec<&str> {
     let after_scheme = template.split_once("://").map_or(template, |(_, rest)| rest);
     names(after_scheme.split(['/', '?', '#']).next().unwrap_or_default())
@@ -155,7 +154,6 @@ fn is_domain(text: &str) -> bool {
 
 impl Pattern {
     /// Whether what fits may stand in a host.
-    #[cfg(test)]
     pub(crate) const fn is_for_hosts(self) -> bool {
         matches!(self, Self::Label | Self::Host | Self::Domain)
     }

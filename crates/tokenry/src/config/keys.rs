@@ -132,6 +132,14 @@ pub(super) static KEYS: &[Key<Config>] = &[
         sample: "",
     },
     Key {
+        name: "providers_dir",
+        kind: Kind::Text(|c, v| put(&mut c.providers_dir, parse::directory(v))),
+        show: |c| Some(c.providers_dir.display().to_string()),
+        help: "The directory of your own provider files (`tokenry provider template` writes one). When it is not set, it is providers in `data_dir`, and need not be there. SIGHUP reads it again.",
+        allowed: "the path of a directory",
+        sample: "",
+    },
+    Key {
         name: "master_key",
         kind: Kind::SecretApart(
             |c, v| put(&mut c.master_key, parse::secret(v).map(MasterKeySource::Value)),

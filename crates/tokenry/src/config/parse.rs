@@ -74,6 +74,10 @@ pub(super) fn data_dir(path: &str) -> Parsed<PathBuf> {
     if path.contains(['?', '#']) { Err(Wrong::Value) } else { Ok(PathBuf::from(path)) }
 }
 
+pub(super) fn directory(path: &str) -> Parsed<PathBuf> {
+    text(path).map(PathBuf::from)
+}
+
 /// Only that it is a URL: which databases there are, the store knows.
 pub(super) fn database_url(url: SecretString) -> Parsed<SecretString> {
     let text = url.expose_secret().trim();
