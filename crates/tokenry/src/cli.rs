@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use tokenry_model::{ProviderId, SystemClock};
 use tokenry_sandbox::{Sandbox, SandboxOptions};
 use tokenry_vault::{MasterKey, SystemRandom};
 use url::Url;
+
+use crate::provider_command::{self, ProviderCommand};
 
 /// Keeps people's connections to other services, and hands out tokens that are valid now.
 #[derive(Parser)]
@@ -75,6 +78,11 @@ enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Look at the services, and add one
+    Provider {
+        #[command(subcommand)]
+        command: ProviderCommand,
     },
     /// Look after users
     User {
@@ -142,16 +150,24 @@ enum UserCommand {
 }
 
 /// Runs a command to its end.
-pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Key { command: KeyCommand::Generate } => {
             let key = MasterKey::generate(&SystemRandom)?;
             println!("{}", key.to_base64().expose_secret());
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
         Command::Config { command: ConfigCommand::Example } => {
             print!("{}", config::example());
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Provider { command: ProviderCommand::Template(wanted) } => {
+            provider_command::template(&wanted)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Provider { command: ProviderCommand::Schema } => {
+            print!("{}", tokenry_oauth::PROVIDER_SCHEMA);
+            return Ok(ExitCode::SUCCESS);
         }
         _ => {}
     }
@@ -162,31 +178,32 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
     done
 }
 
-async fn run_async(cli: Cli) -> anyhow::Result<()> {
+async fn run_async(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Demo { .. } | Command::Sandbox(_) if cli.overrides.any() => {
             bail!(
                 "demo and sandbox take no settings of the server; their own flags are --port and those in --help"
             )
         }
-        Command::Demo { once, port } => run_demo(once, port).await,
-        Command::Sandbox(flags) => run_sandbox(flags).await,
+        Command::Demo { once, port } => run_demo(once, port).await?,
+        Command::Sandbox(flags) => run_sandbox(flags).await?,
         command => {
             let overrides = cli.overrides.into();
             let config = Config::load(&overrides, std::env::vars_os())?;
             match command {
-                Command::Serve => serve(config, &overrides).await,
-                Command::User { command } => run_user(&config, command).await,
+                Command::Serve => serve(config, &overrides).await?,
+                Command::User { command } => run_user(&config, command).await?,
+                Command::Provider { command } => return provider_command::run(&config, command),
                 _ => {
                     print!("{}", config.summary());
                     // A provider that lacks its addresses shows only here.
                     providers::catalogue(&config, &config.outbound)?;
                     println!("The configuration is good.");
-                    Ok(())
                 }
             }
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 impl Flags {

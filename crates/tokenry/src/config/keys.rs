@@ -81,7 +81,7 @@ pub(super) fn find<T>(keys: &'static [Key<T>], name: &str) -> Option<(&'static K
 }
 
 /// The variable of a key: `log.format` is `TOKENRY_LOG__FORMAT`.
-pub(super) fn variable(key: &str) -> String {
+pub fn variable(key: &str) -> String {
     format!("{PREFIX}{}", key.to_ascii_uppercase().replace('-', "_").replace('.', "__"))
 }
 

@@ -35,6 +35,7 @@ use layer::{Given, Layer, Raw, Settings};
 
 pub use error::{ConfigErrors, Problem};
 pub use example::example;
+pub use keys::variable;
 pub use layer::Origin;
 pub use secret_file::{SecretFileError, read_secret_file};
 pub use summary::Setting;
