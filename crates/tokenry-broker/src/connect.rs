@@ -8,7 +8,9 @@ use tokenry_model::{
     Connection, ConnectionId, ConnectionName, ExposeSecret as _, Flow, SecretString, StateHash, Timestamp,
     User, UserId,
 };
-use tokenry_oauth::{AuthorizeRequest, Exchange, OAuth, OAuthError, PkceVerifier, Provider, Readiness};
+use tokenry_oauth::{
+    AuthorizeRequest, Exchange, OAuth, OAuthError, PkceVerifier, Provider, Readiness, Values,
+};
 use tokenry_store::{FlowClaim, NewConnection, Parked, StoreError};
 use tokenry_vault::{Context, FlowField};
 use tracing::Instrument as _;
@@ -228,6 +230,10 @@ impl Broker {
             Readiness::NotSupported { why, .. } => {
                 Err(BrokerError::ProviderNotSupported { service: provider.name.clone(), why })
             }
+            Readiness::NeedsSettings { names, .. } => Err(BrokerError::ProviderNotSupported {
+                service: provider.name.clone(),
+                why: format!("the connection needs settings of its own: {}", names.join(", ")),
+            }),
             Readiness::Missing { what, docs_url } => Err(BrokerError::ProviderNotConfigured {
                 service: provider.name.clone(),
                 redirect_uri: provider.redirect_uri(&self.settings.public_url).into(),
@@ -300,7 +306,10 @@ impl Broker {
         callback: &Callback,
     ) -> Result<Granted, ConnectError> {
         let service = || provider.name.clone();
-        let expected = provider.has_own_callback().then(|| provider.id.as_str());
+        // By what was registered when the flow began: the provider may have been described anew since.
+        let own = format!("/callback/{}", provider.id);
+        let is_own = Url::parse(&flow.redirect_uri).is_ok_and(|uri| uri.path().ends_with(&own));
+        let expected = is_own.then(|| provider.id.as_str());
         if callback.provider.as_deref() != expected {
             return Err(ConnectError::WrongCallback);
         }
@@ -327,6 +336,7 @@ impl Broker {
             nonce: secrets.nonce.as_deref(),
             token_url: &parse(&flow.token_url)?,
             scopes: &flow.scopes,
+            captured: &Values::new(),
         };
         let tokens = self.oauth.exchange(provider, exchange).await.map_err(failed)?;
         // The code is spent: from here on a failure would lose the grant. One without a name still works.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokenry_model::{
     Connection, ConnectionId, ConnectionState, ExposeSecret as _, RefreshIntent, SecretString,
 };
-use tokenry_oauth::{OAuthError, Provider, TokenSet};
+use tokenry_oauth::{OAuthError, Provider, TokenSet, Values};
 use tokenry_store::Spooled;
 use tokenry_vault::ConnectionField;
 use tokio::sync::watch;
@@ -132,7 +132,9 @@ impl Broker {
         provider: &Provider,
         refresh_token: &SecretString,
     ) -> Result<SecretString, BrokerError> {
-        let mut call = std::pin::pin!(self.oauth.refresh(provider, refresh_token, &connection.scopes));
+        let captured = Values::new();
+        let mut call =
+            std::pin::pin!(self.oauth.refresh(provider, refresh_token, &connection.scopes, &captured));
         let answer = loop {
             tokio::select! {
                 answer = &mut call => break answer,

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use secrecy::{ExposeSecret, SecretString};
 use tokenry_model::ProviderId;
 use url::Url;
 
 use crate::built_in::built_in;
 use crate::data::{Place, ProviderData};
+use crate::provider::CallbackPath;
 use crate::provider_file::{Files, stem};
-use crate::{FileProblem, OutboundPolicy, Provider, ProviderFile, ProviderSettings, Source};
+use crate::{FileProblem, OutboundPolicy, Provider, ProviderFile, ProviderSettings, SettingError, Source};
 
 /// How alike two words must be for one to be offered in place of the other, from 0 to 1.
 const ALIKE: f64 = 0.55;
@@ -24,6 +26,18 @@ pub struct Catalogue(Arc<Inner>);
 struct Inner {
     by_word: HashMap<String, Arc<Provider>>,
     all: Vec<Arc<Provider>>,
+    secrets: HashMap<ProviderId, Secrets>,
+}
+
+/// What is configured and never printed.
+#[derive(Debug)]
+struct Secrets([Option<SecretString>; 2]);
+
+impl PartialEq for Secrets {
+    fn eq(&self, other: &Self) -> bool {
+        let plain = |secret: &Option<SecretString>| secret.as_ref().map(|s| s.expose_secret().to_owned());
+        self.0.iter().map(plain).eq(other.0.iter().map(plain))
+    }
 }
 
 /// The catalogue cannot be made.
@@ -57,6 +71,22 @@ pub enum CatalogueError {
         /// The settings that are missing.
         missing: Vec<&'static str>,
     },
+    /// The private key cannot be used.
+    #[error("{id}: private_key {why}")]
+    BadKey {
+        /// The provider's id.
+        id: ProviderId,
+        /// Why not.
+        why: String,
+    },
+    /// A value that the operator fixed for all connections cannot be used.
+    #[error("{id}: settings.{error}")]
+    BadSetting {
+        /// The provider's id.
+        id: ProviderId,
+        /// Which, and why not.
+        error: SettingError,
+    },
     /// A setting cannot be used.
     #[error("{id}: {setting} must be an http or https URL with a host, and without user name and fragment")]
     BadUrl {
@@ -80,8 +110,6 @@ fn list(problems: &[FileProblem]) -> String {
 struct Entry {
     data: ProviderData,
     source: Source,
-    /// The operator defined it: no built-in provider has this id.
-    custom: bool,
     /// Its authorize or token endpoint is not that of the built-in provider of this id.
     moved: bool,
 }
@@ -95,7 +123,8 @@ impl Entry {
         let differs = |new: &Option<Url>, old: &Option<Place>| {
             new.as_ref().is_some_and(|new| old.as_ref().and_then(Place::url) != Some(new))
         };
-        let own_callback = self.custom
+        let custom = matches!(self.source, Source::File(_) | Source::Configuration);
+        let own_callback = custom
             || self.moved
             || settings.issuer.is_some()
             || differs(&settings.authorize_url, &self.data.authorize.url)
@@ -103,8 +132,7 @@ impl Entry {
         let from_configuration = self.source == Source::Configuration;
         let mut provider = Provider::new(self.data, settings, from_configuration);
         provider.source = self.source;
-        provider.custom = self.custom;
-        provider.own_callback = own_callback;
+        provider.callback = if own_callback { CallbackPath::Own } else { CallbackPath::Shared };
         Arc::new(provider)
     }
 }
@@ -142,21 +170,26 @@ impl Catalogue {
     ) -> Result<Self, CatalogueError> {
         let mut entries = described(files, policy)?;
         let mut taken: HashMap<ProviderId, ProviderId> = HashMap::new();
-        let mut all = Vec::new();
+        let (mut all, mut secrets) = (Vec::new(), HashMap::new());
         for (word, settings) in configured {
             check_urls(word, settings)?;
+            let own = Secrets([settings.client_secret.clone(), settings.private_key.clone()]);
             if let Some(at) = entries.iter().position(|entry| entry.goes_by(word.as_str())) {
                 let entry = entries.swap_remove(at);
+                settings.check(&entry.data)?;
                 let aliases = entry.data.aliases.iter();
                 taken.extend(aliases.filter_map(|a| Some((ProviderId::parse(a).ok()?, word.clone()))));
                 taken.insert(entry.data.id.clone(), word.clone());
+                secrets.insert(entry.data.id.clone(), own);
                 all.push(entry.into_provider(settings.clone()));
             } else if let Some(first) = taken.get(word) {
                 return Err(CatalogueError::TwiceConfigured { first: first.clone(), second: word.clone() });
             } else {
                 check_complete(word, settings)?;
                 let data = ProviderData::standard(word.clone());
-                let entry = Entry { data, source: Source::Configuration, custom: true, moved: false };
+                settings.check(&data)?;
+                secrets.insert(word.clone(), own);
+                let entry = Entry { data, source: Source::Configuration, moved: false };
                 all.push(entry.into_provider(settings.clone()));
             }
         }
@@ -174,7 +207,14 @@ impl Catalogue {
                 }
             }
         }
-        Ok(Self(Arc::new(Inner { by_word, all })))
+        Ok(Self(Arc::new(Inner { by_word, all, secrets })))
+    }
+
+    /// Whether each of the two has the same in every word and secret.
+    fn says_the_same(&self, old: &Provider, new: &Self, provider: &Provider) -> bool {
+        // What is printed is everything but the secrets.
+        format!("{old:?}") == format!("{provider:?}")
+            && self.0.secrets.get(&old.id) == new.0.secrets.get(&provider.id)
     }
 
     /// What a change from this catalogue to the other one is.
@@ -186,7 +226,9 @@ impl Catalogue {
         for provider in new.iter() {
             match find(self, &provider.id) {
                 None => changes.added.push(provider.id.clone()),
-                Some(old) if !old.is_same_as(provider) => changes.changed.push(provider.id.clone()),
+                Some(old) if !self.says_the_same(&old, new, provider) => {
+                    changes.changed.push(provider.id.clone());
+                }
                 Some(_) => {}
             }
         }
@@ -246,14 +288,13 @@ fn described(files: &[ProviderFile], policy: &OutboundPolicy) -> Result<Vec<Entr
     if !problems.is_empty() {
         return Err(CatalogueError::Files(problems));
     }
-    let built_in =
-        kept.into_iter().map(|data| Entry { data, source: Source::BuiltIn, custom: false, moved: false });
+    let built_in = kept.into_iter().map(|data| Entry { data, source: Source::BuiltIn, moved: false });
     let own = read.iter().map(|(file, data)| {
         let original = originals.iter().find(|original| original.id == data.id);
+        let name = file.name.clone();
         Entry {
             data: data.clone(),
-            source: Source::File(file.name.clone()),
-            custom: original.is_none(),
+            source: if original.is_none() { Source::File(name) } else { Source::Replacement(name) },
             moved: original.is_some_and(|original| !data.has_endpoints_of(original)),
         }
     });

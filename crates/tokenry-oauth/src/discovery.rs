@@ -28,14 +28,24 @@ pub(crate) struct Metadata {
     pub(crate) revocation_endpoint: Option<Url>,
     #[serde(default, deserialize_with = "url_or_none")]
     pub(crate) userinfo_endpoint: Option<Url>,
+    #[serde(default, deserialize_with = "url_or_none")]
+    pub(crate) device_authorization_endpoint: Option<Url>,
+    #[serde(default, deserialize_with = "url_or_none")]
+    pub(crate) pushed_authorization_request_endpoint: Option<Url>,
     pub(crate) token_endpoint_auth_methods_supported: Option<Vec<String>>,
     authorization_response_iss_parameter_supported: Option<bool>,
+    require_pushed_authorization_requests: Option<bool>,
 }
 
 impl Metadata {
     /// Whether every authorization response names its issuer (RFC 9207 §3).
     pub(crate) fn names_issuer_in_response(&self) -> bool {
         self.authorization_response_iss_parameter_supported == Some(true)
+    }
+
+    /// Whether only pushed requests are taken (RFC 9126 §5).
+    pub(crate) fn wants_pushed_requests(&self) -> bool {
+        self.require_pushed_authorization_requests == Some(true)
     }
 }
 
@@ -108,6 +118,8 @@ fn accept(wire: &Wire, issuer: &Issuer, metadata: Metadata) -> Result<Metadata, 
         &metadata.token_endpoint,
         &metadata.revocation_endpoint,
         &metadata.userinfo_endpoint,
+        &metadata.device_authorization_endpoint,
+        &metadata.pushed_authorization_request_endpoint,
     ]
     .into_iter()
     .flatten()

@@ -31,8 +31,8 @@ const FREE: [&str; 7] = ["params", "rename", "headers", "common", "config", "cap
 /// Links for people: no program goes there, so the policy has no say.
 const LINKS: [&str; 2] = ["docs_url", "credential.url"];
 /// Addresses that may hold `{names}`.
-const TEMPLATES: [&str; 6] =
-    ["authorize.url", "token.url", "refresh.url", "identity.url", "api.base_url", "revoke.url"];
+const TEMPLATES: [&str; 7] =
+    ["authorize.url", "token.url", "refresh.url", "device.url", "identity.url", "api.base_url", "revoke.url"];
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,11 @@ pub(crate) fn faults(table: &Table, data: &ProviderData, policy: &OutboundPolicy
     lifetimes(data, &mut found);
     flow(data, &mut found);
     headers(data, &mut found);
+    if found.is_empty()
+        && let Some(name) = data.unknown_name()
+    {
+        found.push(Fault::new(&[], format!("{{{name}}} is in a URL, and [config.{name}] is not there")));
+    }
     found
 }
 
@@ -117,8 +122,16 @@ fn check_url(path: &str, text: &str, data: &ProviderData, policy: &OutboundPolic
                     "`{path}` can hold no placeholder such as {{{name}}}; write the address out"
                 ));
             }
-            Some(setting) => &setting.example,
+            Some(setting) => setting.example.as_str(),
             None if path == "revoke.url" && name == "client_id" => "x",
+            // What is captured names the API's own host only where `api.hosts` has it.
+            None if path == "api.base_url" && is_captured(data, name) => {
+                if text.starts_with('{') {
+                    "https://x.example"
+                } else {
+                    "x"
+                }
+            }
             None => return Err(format!("{{{name}}} is in `{path}`, and [config.{name}] is not there")),
         };
         probe = probe.replace(&format!("{{{name}}}"), stands_for);
@@ -146,6 +159,10 @@ fn check_url(path: &str, text: &str, data: &ProviderData, policy: &OutboundPolic
         return Err(format!("`{path}` has {kept} in its query, which the flow itself says; leave it out"));
     }
     Ok(())
+}
+
+fn is_captured(data: &ProviderData, name: &str) -> bool {
+    data.token.capture.contains_key(name) || data.callback.capture.contains_key(name)
 }
 
 /// The hosts that may see the token.
@@ -199,9 +216,15 @@ fn settings(data: &ProviderData, found: &mut Vec<Fault>) {
                 found.push(Fault::new(&["config", name, "pattern"], what));
             }
         }
-        let open =
-            place.names().iter().any(|name| data.config.get(*name).is_some_and(|s| s.default.is_none()));
-        if !open {
+    }
+    let defaults = data.defaults();
+    let mut filled = data.clone();
+    filled.fill(&defaults, &defaults);
+    for place in filled.places() {
+        let Place::Template(template) = place else { continue };
+        let settings: Vec<_> =
+            place.names().into_iter().filter(|name| data.config.contains_key(*name)).collect();
+        if !settings.is_empty() && settings.iter().all(|name| defaults.contains_key(*name)) {
             found
                 .push(Fault::new(&["config"], format!("{template} comes to no URL with the defaults in it")));
         }

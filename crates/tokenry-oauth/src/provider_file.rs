@@ -222,8 +222,8 @@ fn line_at(text: &str, offset: usize) -> usize {
     text.get(..offset).unwrap_or_default().matches('\n').count() + 1
 }
 
-/// Whether the data are whole, with the defaults put in.
-fn finish(mut data: ProviderData) -> Result<ProviderData, Fault> {
+/// Whether the data are whole.
+fn finish(data: ProviderData) -> Result<ProviderData, Fault> {
     let (authorize, token) = (data.authorize.url.is_some(), data.token.url.is_some());
     let discovered = data.issuer.is_some() && !authorize && !token;
     let (complete, needs) = match data.kind {
@@ -240,6 +240,5 @@ fn finish(mut data: ProviderData) -> Result<ProviderData, Fault> {
     if !complete {
         return Err(Fault::new(&["kind"], format!("it needs {needs}")));
     }
-    data.fill_defaults();
     Ok(data)
 }

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::{
     Authorization, AuthorizeRequest, Exchange, Grant, OAuth, OAuthError, OutboundPolicy, PkceVerifier,
-    Provider, ProviderSettings, TokenSet,
+    Provider, ProviderSettings, TokenSet, Values,
 };
 
 /// A request as it arrived: method and path with query, headers, body.
@@ -36,6 +36,7 @@ struct Odd {
     engine: OAuth,
     provider: Provider,
     seen: Arc<Mutex<Vec<Seen>>>,
+    captured: Values,
 }
 
 impl Odd {
@@ -63,7 +64,12 @@ impl Odd {
         let data = format!("id = \"odd\"\nname = \"Odd\"\n{}", data.replace("BASE", &base));
         let provider = Provider::new(toml::from_str(&data).unwrap(), settings, false);
         let policy = OutboundPolicy { allow_private: true, ..OutboundPolicy::default() };
-        Self { engine: OAuth::new(policy, Arc::new(SystemClock)).unwrap(), provider, seen }
+        Self {
+            engine: OAuth::new(policy, Arc::new(SystemClock)).unwrap(),
+            provider,
+            seen,
+            captured: Values::new(),
+        }
     }
 
     async fn authorize(&self) -> Result<Authorization, OAuthError> {
@@ -86,12 +92,15 @@ impl Odd {
             nonce: None,
             token_url: &token_url,
             scopes: &Scopes::split("a b", " "),
+            captured: &self.captured,
         };
         self.engine.exchange(&self.provider, exchange).await
     }
 
     async fn refresh(&self) -> Result<TokenSet, OAuthError> {
-        self.engine.refresh(&self.provider, &"r0tating".into(), &Scopes::split("a b", " ")).await
+        self.engine
+            .refresh(&self.provider, &"r0tating".into(), &Scopes::split("a b", " "), &self.captured)
+            .await
     }
 
     fn seen(&self) -> Vec<Seen> {
@@ -334,24 +343,4 @@ async fn a_token_is_given_back_under_the_provider_s_own_names() {
     let get = |name: &str| body.get(name).map(String::as_str);
     assert_eq!((get("client_key"), get("client_id"), get("token")), (Some("id"), None, Some("r")));
     assert_eq!((get("why"), get("client_secret")), (Some("bye"), Some("secret")));
-}
-
-#[tokio::test]
-async fn what_is_only_declared_is_not_begun() {
-    for more in [
-        "[callback]\ncode_param = \"authCode\"\n",
-        "[callback.capture.device_id]\npattern = \"word\"\nsend = true\n",
-        "[redirect]\nnamed = true\n",
-    ] {
-        let odd = Odd::start(&format!("{ENDS}{more}"), &[TOKEN]).await;
-        let error = odd.authorize().await.unwrap_err();
-        assert!(matches!(error, OAuthError::NotSupported { .. }), "{error:?}");
-    }
-    for more in ["auth = \"signed_secret\"", "auth = \"private_key_jwt\"", "auth = \"secret_as_basic_user\""]
-    {
-        let odd = Odd::start(&ENDS.replace("auth = \"body\"", more), &[TOKEN]).await;
-        assert!(matches!(odd.authorize().await.unwrap_err(), OAuthError::NotSupported { .. }), "{more}");
-        assert!(matches!(odd.exchange().await.unwrap_err(), OAuthError::NotSupported { .. }), "{more}");
-        assert!(odd.seen().is_empty(), "no half work: {more}");
-    }
 }

@@ -6,9 +6,9 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokenry_model::{Account, Scopes};
 
-use crate::OAuthError;
 use crate::answer::{Members, at, number, text};
 use crate::data::{ExpiryUnit, ProviderData, Spends};
+use crate::{OAuthError, Values};
 
 /// No token is believed to live longer: ten years.
 const MAX_LIFETIME_S: f64 = 10.0 * 365.0 * 86400.0;
@@ -30,6 +30,9 @@ pub struct TokenSet {
     pub id_claims: Option<IdClaims>,
     /// Whose they are, where the answer itself says so and no userinfo does.
     pub account: Option<Account>,
+    /// Values of the answer that are worth keeping ([`Provider::token_captures`](crate::Provider::token_captures)), each
+    /// as it must look. No secrets.
+    pub captured: Values,
 }
 
 /// What a checked id token says about the person (OpenID Connect Core 1.0 §2). The identity is the pair of
@@ -119,8 +122,25 @@ impl TokenSet {
             scopes,
             id_claims: None,
             account: None,
+            captured: captured(data, answer, members),
         })
     }
+}
+
+/// The values that the data call worth keeping. One that does not look as it must is left where it is: the tokens are good
+/// without it, and whatever stands there is not ours to keep.
+pub(crate) fn captured(data: &ProviderData, answer: &Members, members: &Members) -> Values {
+    let mut captured = Values::new();
+    for (name, capture) in &data.token.capture {
+        let path = capture.at.as_deref().unwrap_or(name);
+        let Some(value) = at(members, path).or_else(|| at(answer, path)).and_then(text) else { continue };
+        if capture.accepts(&value) {
+            captured.insert(name.clone(), value);
+        } else {
+            tracing::warn!(provider = %data.id, name, "a value in a token answer looks wrong and is not kept");
+        }
+    }
+    captured
 }
 
 /// Seconds as a number or a text. Below zero is zero, and beyond ten years is ten years.

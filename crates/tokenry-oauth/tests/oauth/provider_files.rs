@@ -266,3 +266,20 @@ fn what_changed_between_two_catalogues_is_told_by_id() {
         ("other".to_owned(), "discord github".to_owned(), "acme".to_owned())
     );
 }
+
+#[test]
+fn a_host_that_the_operator_says_has_a_callback_of_its_own_and_the_usual_one_has_not() {
+    let at = |word: &str, settings: &[(&str, &str)]| {
+        let settings =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let settings = ProviderSettings { settings, ..client() };
+        redirect(&Catalogue::load(&configured(word, settings)).unwrap(), word)
+    };
+    let own = |word: &str| format!("https://tokenry.example/callback/{word}");
+    assert_eq!(at("keycloak", &[("host", "id.acme.example"), ("realm", "main")]), own("keycloak"));
+    assert_eq!(at("gitlab", &[("host", "git.acme.example")]), own("gitlab"));
+    assert_eq!(at("gitlab", &[("host", "gitlab.com")]), "https://tokenry.example/callback");
+    assert_eq!(at("gitlab", &[]), "https://tokenry.example/callback");
+    let zendesk = at("zendesk", &[("subdomain", "acme")]);
+    assert_eq!(zendesk, "https://tokenry.example/callback", "it ends with a name of the service's own");
+}

@@ -56,11 +56,12 @@ fn as_json(config: &Config, provider: &Provider) -> serde_json::Value {
     let (status, missing) = match provider.readiness() {
         Readiness::Ready => ("ready", Vec::new()),
         Readiness::Missing { what, .. } => ("needs_configuration", what),
+        Readiness::NeedsSettings { .. } => ("needs_settings", Vec::new()),
         Readiness::NotSupported { .. } => ("paste_only", Vec::new()),
     };
     let (source, file) = match provider.source() {
         Source::BuiltIn => ("built_in", None),
-        Source::File(file) => ("file", Some(file)),
+        Source::File(file) | Source::Replacement(file) => ("file", Some(file)),
         Source::Configuration => ("configuration", None),
     };
     json!({

@@ -22,6 +22,7 @@ pub(super) fn here(provider: &Provider) -> String {
     match provider.readiness() {
         Readiness::Ready => "ready".to_owned(),
         Readiness::Missing { what, .. } => format!("needs {}", what.join(", ")),
+        Readiness::NeedsSettings { names, .. } => format!("asks for {} at each connection", names.join(", ")),
         Readiness::NotSupported { .. } => match provider.kind() {
             Kind::Oauth2 | Kind::Oauth1 | Kind::ClientCredentials => {
                 format!("paste a token: {}", provider.credential_name())
@@ -35,8 +36,8 @@ pub(super) fn here(provider: &Provider) -> String {
 pub(super) fn source(provider: &Provider) -> String {
     match provider.source() {
         Source::BuiltIn => "Tokenry, built in".to_owned(),
-        Source::File(file) if provider.is_custom() => format!("the file {file}"),
-        Source::File(file) => format!("the file {file}, in place of the built-in description"),
+        Source::File(file) => format!("the file {file}"),
+        Source::Replacement(file) => format!("the file {file}, in place of the built-in description"),
         Source::Configuration => "the configuration".to_owned(),
     }
 }
