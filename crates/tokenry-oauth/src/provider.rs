@@ -42,6 +42,9 @@ pub struct Provider {
     pub(crate) client_id: Option<String>,
     pub(crate) client_secret: Option<SecretString>,
     pub(crate) known_by: KnownBy,
+    /// Where its description comes from.
+    pub(crate) source: Source,
+    pub(crate) callback: CallbackPath,
     pub(crate) key: Option<ClientKey>,
     pub(crate) team_id: Option<String>,
     pub(crate) redirect_name: Option<String>,
@@ -52,8 +55,29 @@ pub struct Provider {
     pub(crate) chosen: Values,
     /// The client is the connection's, not the operator's.
     pub(crate) has_own_client: bool,
-    custom: bool,
     own_account_id: Option<String>,
+}
+
+/// Where the description of a provider comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// It comes with Tokenry.
+    BuiltIn,
+    /// A file of the operator's, by its name: no built-in provider has this id.
+    File(String),
+    /// A file of the operator's, by its name, that stands in place of a built-in one.
+    Replacement(String),
+    /// The configuration alone.
+    Configuration,
+}
+
+/// Which callback the answers come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallbackPath {
+    /// That of the built-in providers.
+    Shared,
+    /// One with the id at its end.
+    Own,
 }
 
 impl Provider {
@@ -62,14 +86,16 @@ impl Provider {
         // One that cannot be read is as good as none: the catalogue has refused it already.
         let key = settings.signing_key(&data).and_then(Result::ok).map(Arc::new);
         let key = key.map(|key| ClientKey { key, key_id: settings.key_id });
-        let known_by = if settings.issuer.is_some() {
+        let names_nothing_else = data.authorize.url.is_none() && data.token.url.is_none();
+        let by_data_alone = data.kind == Kind::Oauth2 && data.issuer.is_some() && names_nothing_else;
+        let known_by = if settings.issuer.is_some() || by_data_alone {
             KnownBy::Issuer
         } else if settings.token_url.is_some() || settings.authorize_url.is_some() {
             KnownBy::Operator
         } else {
             KnownBy::Data
         };
-        if known_by == KnownBy::Issuer {
+        if settings.issuer.is_some() {
             // The built-in endpoints belong to another issuer.
             let standard = ProviderData::standard(data.id.clone());
             data.authorize.url = None;
@@ -141,7 +167,8 @@ impl Provider {
             fixed: Arc::new(settings.settings),
             chosen: Values::new(),
             has_own_client: false,
-            custom,
+            source: if custom { Source::Configuration } else { Source::BuiltIn },
+            callback: if custom { CallbackPath::Own } else { CallbackPath::Shared },
             own_account_id: settings.account_id,
             data,
         };
@@ -156,12 +183,24 @@ impl Provider {
 
     /// Whether the operator defined it, in contrast to a built-in one (with or without changes).
     pub const fn is_custom(&self) -> bool {
-        self.custom
+        matches!(self.source, Source::File(_) | Source::Configuration)
     }
 
-    /// The redirect URI to register at the provider: `<public URL>/callback` for built-in providers,
-    /// `<public URL>/callback/<id>` for the operator's own, so that one cannot pass for another (RFC 9700
-    /// §4.4.2).
+    /// Where its description comes from. What is configured besides is laid over it.
+    pub const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Whether it has a callback of its own, `<public URL>/callback/<id>`: the operator's providers have, and the
+    /// built-in ones whose authorize or token endpoint the operator replaced, or lies at a host that a setting names and
+    /// that is not the usual one. The others share `<public URL>/callback`,
+    /// which is safe among them only because nobody can say where their endpoints are (RFC 9700 §4.4.2).
+    pub fn has_own_callback(&self) -> bool {
+        self.callback == CallbackPath::Own || self.host_is_chosen()
+    }
+
+    /// The redirect URI to register at the provider: `<public URL>/callback`, or `<public URL>/callback/<id>` where
+    /// [`has_own_callback`](Self::has_own_callback), so that one cannot pass for another.
     ///
     /// Where the provider refuses `localhost`, the same place is called `127.0.0.1` (RFC 8252 §7.3).
     pub fn redirect_uri(&self, public_url: &Url) -> Url {
@@ -169,7 +208,7 @@ impl Provider {
         url.set_query(None);
         url.set_fragment(None);
         let mut path = format!("{}/callback", public_url.path().trim_end_matches('/'));
-        if self.custom {
+        if self.has_own_callback() {
             path.push('/');
             path.push_str(self.id.as_str());
         }

@@ -168,6 +168,18 @@ impl Provider {
         provider
     }
 
+    /// Whether a setting says at whose host people consent or codes are spent, and says another one than the data.
+    pub(crate) fn host_is_chosen(&self) -> bool {
+        let defaults = self.data.defaults();
+        let names = self.blank.data.iter().take(2).flatten().flat_map(Place::names_that_decide_the_host);
+        let free = names.filter(|name| self.data.config.get(*name).is_some_and(|s| s.one_of.is_empty()));
+        let mut said = free.filter_map(|name| {
+            let said = self.chosen.get(name).or_else(|| self.fixed.get(name))?;
+            Some((said, defaults.get(name)))
+        });
+        said.any(|(said, usual)| Some(said) != usual)
+    }
+
     /// What the operator fixed, and the defaults of what they did not.
     fn trusted(&self) -> Values {
         let mut values = self.data.defaults();

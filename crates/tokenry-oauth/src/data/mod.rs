@@ -13,8 +13,7 @@ use url::Url;
 
 pub(crate) use self::place::Place;
 pub use self::place::Setting;
-#[cfg(test)]
-pub(crate) use self::place::names_in_host;
+pub(crate) use self::place::{names, names_in_host};
 pub(crate) use self::tokens::{
     Algorithm, ExpiryData, ExpiryUnit, Method, RefreshData, RevokeAuth, RevokeData, RevokeMethod,
     RevokeTokens, SignedData, Spends, TokenData, TokenIn, UpgradeData,
@@ -129,6 +128,18 @@ impl ProviderData {
     /// The places without which tokens cannot be had and kept.
     pub(crate) fn places_of_tokens(&self) -> [&Option<Place>; 3] {
         [&self.authorize.url, &self.token.url, &self.refresh.url]
+    }
+
+    /// Whether people are sent to the same place, and codes too: the same addresses, with the same limits on what may stand
+    /// in them.
+    pub(crate) fn has_endpoints_of(&self, other: &Self) -> bool {
+        let limits = |data: &Self, name: &str| {
+            data.config.get(name).map(|setting| (setting.pattern, setting.one_of.clone()))
+        };
+        let names = [&self.authorize.url, &self.token.url].into_iter().flatten().flat_map(Place::names);
+        self.authorize.url == other.authorize.url
+            && self.token.url == other.token.url
+            && names.into_iter().all(|name| limits(self, name) == limits(other, name))
     }
 
     /// The places that see the client's secret, and the one that sends people to them.
