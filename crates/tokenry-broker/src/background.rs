@@ -16,7 +16,8 @@ const KEEP_FLOWS: Duration = Duration::from_hours(24);
 const BATCH: i64 = 20;
 
 impl Broker {
-    /// Does the chores until `stop` ends: revocations that are due, grants that nobody claimed, flows and counts that are old.
+    /// Does the chores until `stop` ends: revocations that are due, grants that nobody claimed, flows and counts that are old,
+    /// what is known of uses, and how things stand.
     pub async fn run_chores(&self, stop: impl Future<Output = ()> + Send) {
         let mut stop = std::pin::pin!(stop);
         loop {
@@ -43,7 +44,8 @@ impl Broker {
         }
         self.store.delete_ended_flows(now.minus(KEEP_FLOWS)).await?;
         self.store.delete_old_login_failures(now.minus(throttle::WINDOW)).await?;
-        Ok(())
+        self.write_uses().await?;
+        self.take_stock().await
     }
 
     /// Gives back a grant that nobody claimed. Returns whether the provider confirmed it; one that is away is asked again.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokenry_model::{
@@ -18,6 +18,8 @@ use crate::error::BrokerError;
 use crate::metrics::Metrics;
 use crate::passwords::Passwords;
 use crate::refresh::Flights;
+use crate::refusals::Successes;
+use crate::renewals::{Renewing, Used};
 use crate::sessions::Sessions;
 use crate::spool::WaitingAnswers;
 
@@ -80,7 +82,8 @@ pub struct Broker(Arc<Inner>);
 pub struct Inner {
     pub(crate) store: Store,
     pub(crate) vault: Vault,
-    pub(crate) catalogue: Catalogue,
+    /// Replaced as a whole when the operator's files have changed; whoever works with one keeps it to the end.
+    pub(crate) catalogue: RwLock<Catalogue>,
     pub(crate) oauth: OAuth,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
@@ -95,6 +98,12 @@ pub struct Inner {
     /// Answers that the database does not take, on disk and in memory.
     pub(crate) spool: Spool,
     pub(crate) waiting: WaitingAnswers,
+    /// Providers whose connections this process is renewing.
+    pub(crate) renewing: Renewing,
+    /// When tokens were handed out, until it is written down.
+    pub(crate) used: Used,
+    /// When providers gave tokens.
+    pub(crate) successes: Successes,
     /// Work that must not be torn: a stop waits for it.
     pub(crate) tasks: TaskTracker,
     /// A name that nobody can have: log-ins with an impossible name are counted under it.
@@ -146,7 +155,7 @@ impl Broker {
             process,
             store,
             vault,
-            catalogue,
+            catalogue: RwLock::new(catalogue),
             oauth,
             clock,
             random,
@@ -157,6 +166,9 @@ impl Broker {
             flights: Mutex::new(HashMap::new()),
             spool,
             waiting: Mutex::new(HashMap::new()),
+            renewing: Mutex::default(),
+            used: Mutex::default(),
+            successes: Successes::default(),
             tasks: TaskTracker::new(),
             nobody,
         }));
@@ -174,9 +186,15 @@ impl Broker {
         &self.settings
     }
 
-    /// The services.
-    pub fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
+    /// The services as they are known now.
+    pub fn catalogue(&self) -> Catalogue {
+        // Whoever panicked while it was locked had either put a whole catalogue in or none.
+        self.catalogue.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on, these are the services. Work that is under way ends with what it began with.
+    pub fn replace_catalogue(&self, new: Catalogue) {
+        *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = new;
     }
 
     /// Whether the database answers.
@@ -191,6 +209,9 @@ impl Broker {
     pub async fn close(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+        if let Err(error) = self.write_uses().await {
+            tracing::warn!(%error, "when tokens were last used could not be written down");
+        }
         self.store.close().await;
     }
 
@@ -200,17 +221,18 @@ impl Broker {
         word: &str,
         field: Option<&'static str>,
     ) -> Result<Arc<Provider>, BrokerError> {
-        self.catalogue.find(word).cloned().ok_or_else(|| BrokerError::UnknownService {
+        let catalogue = self.catalogue();
+        catalogue.find(word).cloned().ok_or_else(|| BrokerError::UnknownService {
             field,
             word: word.chars().filter(|c| !c.is_control()).take(64).collect(),
-            close: self.catalogue.close_matches(word),
+            close: catalogue.close_matches(word),
         })
     }
 
     /// The provider of a stored connection.
     pub(crate) fn stored_provider(&self, id: &ProviderId) -> Result<Arc<Provider>, BrokerError> {
         let gone = || BrokerError::ProviderGone { service: id.to_string() };
-        self.catalogue.find(id.as_str()).cloned().ok_or_else(gone)
+        self.catalogue().find(id.as_str()).cloned().ok_or_else(gone)
     }
 }
 

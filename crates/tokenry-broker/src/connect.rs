@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokenry_model::{
-    Connection, ConnectionId, ConnectionName, ExposeSecret as _, Flow, SecretString, StateHash, Timestamp,
-    User, UserId,
+    Connection, ConnectionId, ConnectionName, ConnectionState, ExposeSecret as _, Flow, FlowKind,
+    SecretString, StateHash, Timestamp, User, UserId, Values,
 };
 use tokenry_oauth::{AuthorizeRequest, Exchange, OAuth, OAuthError, PkceVerifier, Provider, Readiness};
 use tokenry_store::{FlowClaim, NewConnection, Parked, StoreError};
@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::boot::{Broker, hash_of, random_token};
 use crate::error::BrokerError;
 use crate::grants::{self, Granted};
+use crate::schedule;
 use crate::sessions::{Claims, ENDED};
 
 /// How long a link is good, and how long a grant waits for its owner to sign in.
@@ -217,6 +218,10 @@ impl Broker {
             secrets: self.vault.seal(&context, &secrets)?,
             browser_hash: hash_of(browser.expose_secret()),
             expires_at: now.plus(FLOW_TTL),
+            kind: FlowKind::Code,
+            values: Values::new(),
+            name: None,
+            connection: None,
         };
         self.store.insert_flow(&flow, now).await?;
         Ok(ConnectLink { service: service.to_owned(), url: authorization.url, browser })
@@ -228,6 +233,10 @@ impl Broker {
             Readiness::NotSupported { why, .. } => {
                 Err(BrokerError::ProviderNotSupported { service: provider.name.clone(), why })
             }
+            Readiness::NeedsSettings { names, .. } => Err(BrokerError::ProviderNotSupported {
+                service: provider.name.clone(),
+                why: format!("its addresses differ from account to account: it needs {}", names.join(", ")),
+            }),
             Readiness::Missing { what, docs_url } => Err(BrokerError::ProviderNotConfigured {
                 service: provider.name.clone(),
                 redirect_uri: provider.redirect_uri(&self.settings.public_url).into(),
@@ -300,7 +309,10 @@ impl Broker {
         callback: &Callback,
     ) -> Result<Granted, ConnectError> {
         let service = || provider.name.clone();
-        let expected = provider.is_custom().then(|| provider.id.as_str());
+        // By what was registered when the flow began: the provider may have been described anew since.
+        let own = format!("/callback/{}", provider.id);
+        let is_own = Url::parse(&flow.redirect_uri).is_ok_and(|uri| uri.path().ends_with(&own));
+        let expected = is_own.then(|| provider.id.as_str());
         if callback.provider.as_deref() != expected {
             return Err(ConnectError::WrongCallback);
         }
@@ -327,6 +339,7 @@ impl Broker {
             nonce: secrets.nonce.as_deref(),
             token_url: &parse(&flow.token_url)?,
             scopes: &flow.scopes,
+            captured: &flow.values,
         };
         let tokens = self.oauth.exchange(provider, exchange).await.map_err(failed)?;
         // The code is spent: from here on a failure would lose the grant. One without a name still works.
@@ -334,7 +347,10 @@ impl Broker {
             tracing::warn!(provider = %provider.id, %error, "the account behind a new grant is not known");
             None
         });
-        let credential = grants::credential(provider, &tokens, &flow.scopes, self.clock.now());
+        let now = self.clock.now();
+        let credential =
+            grants::credential(provider, &tokens, &flow.scopes, flow.values.clone(), &*self.random, now)
+                .map_err(BrokerError::from)?;
         Ok(Granted { access: tokens.access_token, refresh: tokens.refresh_token, account, credential })
     }
 
@@ -372,7 +388,7 @@ impl Broker {
         let mut tries = 0;
         let (id, name, renewed) = loop {
             if let Some(existing) = self.find_same_account(flow, granted).await? {
-                if self.renew(&existing, label.as_deref(), granted).await? {
+                if self.renew(&existing, granted).await? {
                     break (existing.id, existing.name, true);
                 }
             } else {
@@ -416,16 +432,16 @@ impl Broker {
         }
     }
 
-    async fn renew(
-        &self,
-        existing: &Connection,
-        label: Option<&str>,
-        granted: &Granted,
-    ) -> Result<bool, BrokerError> {
+    async fn renew(&self, existing: &Connection, granted: &Granted) -> Result<bool, BrokerError> {
         let (user, id) = (existing.user_id, existing.id);
         let sealed = grants::seal_grant(&self.vault, user, id, &granted.access, granted.refresh.as_ref())?;
-        let now = self.clock.now();
-        Ok(self.store.update_reconnected(id, label, &sealed, &granted.credential, now).await?)
+        let mut credential = granted.credential.clone();
+        let keeps_refresh = granted.refresh.is_none() && existing.refresh_token.is_some();
+        if keeps_refresh && existing.kind == credential.kind && existing.state == ConnectionState::Ok {
+            credential.times = schedule::with_kept_refresh(credential.times, existing.times);
+        }
+        let account = granted.account.as_ref();
+        Ok(self.store.update_reconnected(user, id, account, &sealed, &credential, self.clock.now()).await?)
     }
 
     async fn insert_granted(

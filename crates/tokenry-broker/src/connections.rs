@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tokenry_model::{
-    Connection, ConnectionId, ConnectionName, ConnectionState, CredentialKind, ExposeSecret as _, Scopes,
-    SecretString, Timestamp, UserId,
+    Connection, ConnectionId, ConnectionName, ConnectionState, CredentialKind, Deadlines, ExposeSecret as _,
+    Scopes, SecretString, Timestamp, UserId, Values,
 };
 use tokenry_oauth::Provider;
 use tokenry_store::{NewConnection, NewCredential};
@@ -12,6 +12,7 @@ use tokenry_store::{NewConnection, NewCredential};
 use crate::boot::Broker;
 use crate::error::BrokerError;
 use crate::grants;
+use crate::refresh::HandedOut;
 use crate::sessions::{Claims, ENDED};
 
 /// The longest token that can be stored, in bytes.
@@ -63,9 +64,10 @@ impl Broker {
             account: None,
             credential: NewCredential {
                 kind: CredentialKind::Plain,
+                requested: Scopes::default(),
                 scopes: Scopes::default(),
-                expires_at: None,
-                due_at: None,
+                values: Values::new(),
+                times: Deadlines::default(),
             },
         };
         self.store
@@ -75,40 +77,68 @@ impl Broker {
             .await
     }
 
-    /// The token of a connection, valid now: one that is due is refreshed first.
+    /// The token of a connection, valid now, and for `min_valid` from now on: one that is due, or dies before, is refreshed
+    /// first. A token that has no known end is taken to outlive every wish.
     ///
     /// # Errors
     /// [`BrokerError::ReconnectRequired`] when a person must connect it again; [`BrokerError::ProviderAway`] and
-    /// [`BrokerError::ProviderRefused`] when it expired and no new one is to be had; those of a caller who may not.
+    /// [`BrokerError::ProviderRefused`] when it expired and no new one is to be had; [`BrokerError::Field`] when the
+    /// provider gives no token that lives for `min_valid`; those of a caller who may not.
     pub async fn hand_out(
         &self,
         claims: &Claims,
         owner: &str,
         id: ConnectionId,
-    ) -> Result<SecretString, BrokerError> {
+        min_valid: Duration,
+    ) -> Result<HandedOut, BrokerError> {
         let connection = self.own_connection(claims, owner, id).await?;
-        let token = self.usable_token(&connection).await?;
-        self.metrics.token_handed_out();
-        Ok(token)
+        let fresh = self.usable_token(&connection, min_valid).await?;
+        let now = self.clock.now();
+        let born = connection.last_refreshed_at.or(connection.connected_at);
+        self.metrics.token_handed_out(born.map(|born| now.since(born)));
+        self.note_use(id, now);
+        Ok(fresh)
     }
 
-    async fn usable_token(&self, connection: &Connection) -> Result<SecretString, BrokerError> {
-        if let ConnectionState::ReconnectRequired { reason } = &connection.state {
+    async fn usable_token(
+        &self,
+        connection: &Connection,
+        min_valid: Duration,
+    ) -> Result<HandedOut, BrokerError> {
+        if let ConnectionState::ReconnectRequired { reason } | ConnectionState::Revoked { reason } =
+            &connection.state
+        {
             return Err(BrokerError::ReconnectRequired { reason: reason.clone() });
         }
         let now = self.clock.now();
-        if connection.due_at.is_none_or(|due| due > now) {
-            return Ok(grants::open_access(&self.vault, connection)?);
+        let suffices = |fresh: &HandedOut| fresh.expires_at.is_none_or(|at| at >= now.plus(min_valid));
+        let stored = self.stored_token(connection)?;
+        if connection.times.due_at.is_none_or(|due| due > now) && suffices(&stored) {
+            return Ok(stored);
         }
-        if let Some(token) = self.waiting_token(connection, now) {
-            return Ok(token);
+        if let Some(waiting) = self.waiting_token(connection, now).filter(suffices) {
+            return Ok(waiting);
+        }
+        // A token that was never long enough tells how long the next one will be.
+        let life = connection.times.expires_at.zip(connection.last_refreshed_at.or(connection.connected_at));
+        if let Some((expires_at, born)) = life
+            && expires_at.since(born) < min_valid
+        {
+            return Err(too_short(connection, expires_at.since(born)));
         }
         match self.refresh(connection).await {
-            Ok(token) => Ok(token),
+            Ok(fresh) if suffices(&fresh) => Ok(fresh),
+            Ok(fresh) => {
+                Err(too_short(connection, fresh.expires_at.map(|at| at.since(now)).unwrap_or_default()))
+            }
             // A provider that is away, or an operator's mistake, costs nobody a token that is still good.
-            Err(error) if is_alive(connection, self.clock.now()) && is_nobodys_fault(error.root()) => {
-                tracing::warn!(connection = %connection.id, %error, "refresh failed; the old token still serves");
-                Ok(grants::open_access(&self.vault, connection)?)
+            Err(error)
+                if is_alive(connection, self.clock.now())
+                    && is_nobodys_fault(error.root())
+                    && suffices(&stored) =>
+            {
+                tracing::debug!(connection = %connection.id, %error, "the old token still serves");
+                Ok(stored)
             }
             Err(error) => Err(error),
         }
@@ -223,9 +253,10 @@ impl Broker {
     /// Whether there is a grant to revoke, and a way to do it. Whether somebody else would lose theirs by it is asked when
     /// the provider is told: by then others may have come or gone.
     pub(crate) fn wants_revocation(&self, connection: &Connection) -> bool {
-        let provider = self.catalogue.find(connection.provider.as_str());
+        let catalogue = self.catalogue();
+        let provider = catalogue.find(connection.provider.as_str());
         // One that is missing from the configuration may come back: its revocations wait for it.
-        connection.kind == CredentialKind::OAuth2 && provider.is_none_or(|provider| provider.revokes())
+        connection.kind.is_grant() && provider.is_none_or(|provider| provider.revokes())
     }
 
     /// Whether the provider has a way to revoke, and nobody but `except` would lose a grant by it.
@@ -280,8 +311,17 @@ const fn there(found: bool) -> Result<(), BrokerError> {
     if found { Ok(()) } else { Err(BrokerError::NoSuchConnection) }
 }
 
+fn too_short(connection: &Connection, life: Duration) -> BrokerError {
+    // A life of an hour is an hour, whatever the answer's way cost.
+    let seconds = life.as_secs_f64().round();
+    BrokerError::field(
+        "min_valid_for",
+        format!("is more than {} gives: its tokens live for {seconds} s; ask for less", connection.provider),
+    )
+}
+
 fn is_alive(connection: &Connection, now: Timestamp) -> bool {
-    connection.expires_at.is_none_or(|at| at > now)
+    connection.times.expires_at.is_none_or(|at| at > now)
 }
 
 /// Whether the failure of a refresh says nothing about the connection.

@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 use tokenry_model::{
-    Account, Connection, ConnectionId, CredentialKind, ExposeSecret as _, Scopes, Sealed, SecretString,
-    Timestamp, UserId,
+    Account, Connection, ConnectionId, CredentialKind, Deadlines, EntropyError, ExposeSecret as _, Random,
+    Scopes, Sealed, SecretString, Timestamp, UserId, Values,
 };
 use tokenry_oauth::{Grant, Provider, TokenSet};
 use tokenry_store::{NewCredential, SealedCredential};
 use tokenry_vault::{ConnectionField, Context, Vault, VaultError};
 use zeroize::Zeroizing;
+
+use crate::schedule::Renewal;
 
 /// The context of one field of one connection.
 pub(crate) const fn context(
@@ -60,32 +62,56 @@ pub(crate) fn open_grant(
     })
 }
 
-/// When a token dies, and from when on a reader asks for the next.
-pub(crate) fn due(
-    provider: &Provider,
-    tokens: &TokenSet,
-    now: Timestamp,
-) -> (Option<Timestamp>, Option<Timestamp>) {
-    match provider.lifetime(tokens) {
-        None => (None, None),
-        Some(life) => {
-            let expires = now.plus(life.expires_in);
-            (Some(expires), Some(expires.minus(life.leeway)))
-        }
-    }
-}
-
-/// What the row keeps beside the sealed tokens.
+/// What the row keeps beside the sealed tokens of a new grant.
 pub(crate) fn credential(
     provider: &Provider,
     tokens: &TokenSet,
     requested: &Scopes,
+    values: Values,
+    random: &dyn Random,
     now: Timestamp,
-) -> NewCredential {
-    let (expires_at, due_at) = due(provider, tokens, now);
-    // RFC 6749 §5.1: no scope in the answer means the scope that was asked for.
-    let scopes = tokens.scopes.clone().unwrap_or_else(|| requested.clone());
-    NewCredential { kind: CredentialKind::OAuth2, scopes, expires_at, due_at }
+) -> Result<NewCredential, EntropyError> {
+    let renewal = Renewal {
+        provider,
+        tokens,
+        renewable: tokens.refresh_token.is_some(),
+        consented_at: now,
+        before: None,
+        now,
+    };
+    Ok(NewCredential {
+        kind: CredentialKind::OAuth2,
+        requested: requested.clone(),
+        // RFC 6749 §5.1: no scope in the answer means the scope that was asked for.
+        scopes: tokens.scopes.clone().unwrap_or_else(|| requested.clone()),
+        values,
+        times: renewal.deadlines(random)?,
+    })
+}
+
+/// What the row keeps beside the sealed tokens that a refresh brought.
+pub(crate) fn renewed(
+    provider: &Provider,
+    tokens: &TokenSet,
+    connection: &Connection,
+    random: &dyn Random,
+    now: Timestamp,
+) -> Result<NewCredential, EntropyError> {
+    let renewal = Renewal {
+        provider,
+        tokens,
+        renewable: true,
+        consented_at: connection.connected_at.unwrap_or(connection.created_at),
+        before: Some(connection.times),
+        now,
+    };
+    Ok(NewCredential {
+        kind: connection.kind,
+        requested: connection.requested.clone(),
+        scopes: tokens.scopes.clone().unwrap_or_else(|| connection.scopes.clone()),
+        values: connection.values.clone(),
+        times: renewal.deadlines(random)?,
+    })
 }
 
 /// A grant that came back from a provider, complete with whose account it is: what a connect ends with.
@@ -102,9 +128,10 @@ struct ParkedOut<'a> {
     access: &'a str,
     refresh: Option<&'a str>,
     account: Option<(&'a str, Option<&'a str>)>,
+    requested: &'a Scopes,
     scopes: &'a Scopes,
-    expires_at: Option<i64>,
-    due_at: Option<i64>,
+    values: &'a Values,
+    times: [Option<i64>; 6],
 }
 
 #[derive(Deserialize)]
@@ -112,9 +139,10 @@ struct ParkedIn {
     access: SecretString,
     refresh: Option<SecretString>,
     account: Option<(String, Option<String>)>,
+    requested: Scopes,
     scopes: Scopes,
-    expires_at: Option<i64>,
-    due_at: Option<i64>,
+    values: Values,
+    times: [Option<i64>; 6],
 }
 
 impl Granted {
@@ -124,9 +152,10 @@ impl Granted {
             access: self.access.expose_secret(),
             refresh: self.refresh.as_ref().map(tokenry_model::ExposeSecret::expose_secret),
             account: self.account.as_ref().map(|a| (a.id.as_str(), a.label.as_deref())),
+            requested: &self.credential.requested,
             scopes: &self.credential.scopes,
-            expires_at: self.credential.expires_at.map(Timestamp::micros),
-            due_at: self.credential.due_at.map(Timestamp::micros),
+            values: &self.credential.values,
+            times: self.credential.times.to_micros(),
         };
         serde_json::to_vec(&out).ok().map(Zeroizing::new)
     }
@@ -140,9 +169,10 @@ impl Granted {
             account: parked.account.map(|(id, label)| Account { id, label }),
             credential: NewCredential {
                 kind: CredentialKind::OAuth2,
+                requested: parked.requested,
                 scopes: parked.scopes,
-                expires_at: parked.expires_at.map(Timestamp::from_micros),
-                due_at: parked.due_at.map(Timestamp::from_micros),
+                values: parked.values,
+                times: Deadlines::from_micros(parked.times),
             },
         })
     }

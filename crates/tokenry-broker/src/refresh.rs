@@ -1,14 +1,16 @@
 //! Refresh: one per connection, over all processes; in a task of its own; written under the generation it read.
 //!
 //! In one process callers share a flight. Over processes the row carries a lease. What is about to be spent is durable
-//! before the call, so that after a crash the next holder knows.
+//! before the call, so that after a crash the next holder knows. What a failure means is in `refusals`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokenry_model::{
-    Connection, ConnectionId, ConnectionState, ExposeSecret as _, RefreshIntent, SecretString,
+    Connection, ConnectionId, ConnectionState, CredentialKind, ExposeSecret as _, Health, RefreshIntent,
+    SecretString, Timestamp,
 };
 use tokenry_oauth::{OAuthError, Provider, TokenSet};
 use tokenry_store::Spooled;
@@ -18,10 +20,20 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::boot::Broker;
-use crate::error::{BrokerError, is_passing};
+use crate::crash;
+use crate::error::BrokerError;
 use crate::grants;
 
-type Outcome = Result<Arc<SecretString>, Arc<BrokerError>>;
+/// A token that is good now.
+#[derive(Debug, Clone)]
+pub struct HandedOut {
+    /// The token.
+    pub token: SecretString,
+    /// When it dies; `None` when it does not, or nobody said.
+    pub expires_at: Option<Timestamp>,
+}
+
+type Outcome = Result<HandedOut, Arc<BrokerError>>;
 /// Who refreshes what at the moment, and where the others wait for it.
 pub(crate) type Flights = Mutex<HashMap<ConnectionId, watch::Receiver<Option<Outcome>>>>;
 
@@ -37,10 +49,27 @@ const WATCH: Duration = Duration::from_secs(2);
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 const LAST_LOOK: Duration = Duration::from_millis(250);
 
+/// The client that a connection of its own has at the provider, as it is sealed.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OwnClient {
+    pub(crate) id: String,
+    pub(crate) secret: String,
+}
+
+/// A refresh that is about to be made.
+pub(crate) struct Attempt<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) provider: &'a Provider,
+    /// How the provider was doing when it began.
+    pub(crate) health: Health,
+    /// What is spent.
+    pub(crate) spent: SecretString,
+}
+
 impl Broker {
     /// A fresh access token for a connection. Callers who come while one is being fetched share it, and one who goes away
     /// does not end it.
-    pub(crate) async fn refresh(&self, connection: &Connection) -> Result<SecretString, BrokerError> {
+    pub(crate) async fn refresh(&self, connection: &Connection) -> Result<HandedOut, BrokerError> {
         let mut arrival = self.join_or_start(connection);
         // The sender is dropped without a value only when the task panicked.
         let outcome = match arrival.wait_for(Option::is_some).await {
@@ -48,7 +77,7 @@ impl Broker {
             Err(_) => None,
         };
         match outcome {
-            Some(Ok(token)) => Ok((*token).clone()),
+            Some(Ok(fresh)) => Ok(fresh),
             Some(Err(error)) => Err(BrokerError::Shared(error)),
             None => Err(BrokerError::Internal("a refresh ended without an outcome")),
         }
@@ -65,7 +94,7 @@ impl Broker {
         let connection = connection.clone();
         let flight = async move {
             let _landing = Landing { broker: &broker, id: connection.id };
-            let outcome = broker.refresh_alone(&connection).await.map(Arc::new).map_err(Arc::new);
+            let outcome = broker.refresh_alone(&connection).await.map_err(Arc::new);
             // Nobody may be left to hear it; the row has it all the same.
             let _ = arrived.send(Some(outcome));
         };
@@ -75,7 +104,7 @@ impl Broker {
 
     /// The refresh itself. `seen` is the row as the first caller saw it. Over all processes one holds the lease and calls
     /// the provider; the others take its result, or go on with the old token while that lives.
-    async fn refresh_alone(&self, seen: &Connection) -> Result<SecretString, BrokerError> {
+    async fn refresh_alone(&self, seen: &Connection) -> Result<HandedOut, BrokerError> {
         let began = Instant::now();
         let mut pause = FIRST_LOOK;
         loop {
@@ -85,23 +114,27 @@ impl Broker {
             let Some(connection) = self.reread(seen).await? else {
                 return Err(BrokerError::NoSuchConnection);
             };
-            if connection.generation != seen.generation || connection.state != ConnectionState::Ok {
+            if connection.generation != seen.generation || connection.state.needs_a_person() {
                 return self.take_newer(&connection);
             }
             let provider = self.stored_provider(&connection.provider)?;
-            let Some(sealed) = &connection.refresh_token else {
+            let Some(spent) = self.to_be_spent(&connection, &provider)? else {
                 return self.without_refresh_token(&connection, &provider).await;
             };
-            let context = grants::context(connection.user_id, connection.id, ConnectionField::RefreshToken);
-            let refresh_token = self.vault.open_text(&context, sealed)?;
             // Whoever left an intent may have an answer and no database: it gets a moment, now that there is one.
             let may_come_back =
                 connection.intent.is_some_and(|intent| intent.held) && began.elapsed() < WATCH;
-            if !may_come_back && self.claim(&connection, &refresh_token).await? {
-                return self.refresh_claimed(&connection, &provider, &refresh_token).await;
+            if !may_come_back {
+                let health = self.may_ask(&connection, &provider).await?;
+                crash::point("unclaimed");
+                if self.claim(&connection, &spent).await? {
+                    crash::point("claimed");
+                    let attempt = Attempt { connection: &connection, provider: &provider, health, spent };
+                    return self.refresh_claimed(&attempt).await;
+                }
             }
-            if connection.expires_at.is_some_and(|at| at > self.clock.now()) {
-                return Ok(grants::open_access(&self.vault, &connection)?);
+            if connection.times.expires_at.is_some_and(|at| at > self.clock.now()) {
+                return self.stored_token(&connection);
             }
             if began.elapsed() >= PATIENCE {
                 let what = "another process is refreshing this token and has not come to an end".to_owned();
@@ -113,6 +146,22 @@ impl Broker {
         }
     }
 
+    /// What the next access token is had with. Nothing if there is nothing.
+    fn to_be_spent(
+        &self,
+        connection: &Connection,
+        provider: &Provider,
+    ) -> Result<Option<SecretString>, BrokerError> {
+        let context = grants::context(connection.user_id, connection.id, ConnectionField::RefreshToken);
+        let kept = connection.refresh_token.as_ref().map(|sealed| self.vault.open_text(&context, sealed));
+        if connection.kind == CredentialKind::OAuth2 && kept.is_none() && provider.spends_access_token() {
+            // It can be spent while it lives, and not a moment longer.
+            let lives = connection.times.expires_at.is_none_or(|at| at > self.clock.now());
+            return Ok(if lives { Some(grants::open_access(&self.vault, connection)?) } else { None });
+        }
+        Ok(kept.transpose()?)
+    }
+
     /// Takes the lease. With it the intent is durable: what is about to be spent, and when.
     async fn claim(&self, connection: &Connection, token: &SecretString) -> Result<bool, BrokerError> {
         let now = self.clock.now();
@@ -121,18 +170,14 @@ impl Broker {
         Ok(self.store.claim_refresh(id, generation, &self.process, now.plus(LEASE), &intent).await?)
     }
 
-    fn intent_of(&self, token: &SecretString) -> [u8; 32] {
+    pub(crate) fn intent_of(&self, token: &SecretString) -> [u8; 32] {
         self.vault.fingerprint("refresh intent", token.expose_secret().as_bytes())
     }
 
     /// Calls the provider while the lease is held, and kept for as long as the provider takes.
-    async fn refresh_claimed(
-        &self,
-        connection: &Connection,
-        provider: &Provider,
-        refresh_token: &SecretString,
-    ) -> Result<SecretString, BrokerError> {
-        let mut call = std::pin::pin!(self.oauth.refresh(provider, refresh_token, &connection.scopes));
+    async fn refresh_claimed(&self, attempt: &Attempt<'_>) -> Result<HandedOut, BrokerError> {
+        let connection = attempt.connection;
+        let mut call = std::pin::pin!(self.ask(attempt));
         let answer = loop {
             tokio::select! {
                 answer = &mut call => break answer,
@@ -145,32 +190,38 @@ impl Broker {
             }
         };
         match answer {
-            Ok(tokens) => self.keep(connection, provider, &tokens).await,
-            Err(error) => {
-                // Without an answer the token may be spent: whoever comes next is told so by the intent.
-                let unknown = matches!(error, OAuthError::Unavailable { .. } | OAuthError::Nonsense { .. });
-                let began_before = connection.intent.filter(|i| i.token == self.intent_of(refresh_token));
-                let outcome = self.refused(connection, provider, error, began_before).await;
-                if let Err(error) = self.store.delete_lease(connection.id, &self.process, unknown).await {
-                    tracing::warn!(connection = %connection.id, %error, "a lease could not be given back");
-                }
-                Err(outcome?)
+            Ok(tokens) => {
+                crash::point("answered");
+                let fresh = self.keep(attempt, &tokens).await?;
+                self.answered(attempt).await;
+                Ok(fresh)
             }
+            Err(error) => Err(self.failed(attempt, error).await?),
         }
     }
 
+    /// Asks the provider for the next access token.
+    async fn ask(&self, attempt: &Attempt<'_>) -> Result<TokenSet, OAuthError> {
+        let Attempt { connection, provider, spent, .. } = attempt;
+        if connection.kind == CredentialKind::ClientCredentials {
+            let Ok(client) = serde_json::from_str::<OwnClient>(spent.expose_secret()) else {
+                let what = "the stored client cannot be read".to_owned();
+                return Err(OAuthError::Nonsense { what });
+            };
+            let provider = provider.with_client(&client.id, &client.secret.into());
+            return self.oauth.client_credentials(&provider, &connection.requested).await;
+        }
+        self.oauth.refresh(provider, spent, &connection.scopes, &connection.values).await
+    }
+
     /// Seals what came and writes it down before anybody gets it.
-    async fn keep(
-        &self,
-        connection: &Connection,
-        provider: &Provider,
-        tokens: &TokenSet,
-    ) -> Result<SecretString, BrokerError> {
-        let now = self.clock.now();
-        let credential = grants::credential(provider, tokens, &connection.scopes, now);
+    async fn keep(&self, attempt: &Attempt<'_>, tokens: &TokenSet) -> Result<HandedOut, BrokerError> {
+        let Attempt { connection, provider, .. } = attempt;
+        let credential = grants::renewed(provider, tokens, connection, &*self.random, self.clock.now())?;
         let (user, id) = (connection.user_id, connection.id);
         let sealed =
             grants::seal_grant(&self.vault, user, id, &tokens.access_token, tokens.refresh_token.as_ref())?;
+        let fresh = HandedOut { token: tokens.access_token.clone(), expires_at: credential.times.expires_at };
         let answer = Spooled {
             user_id: user,
             connection_id: id,
@@ -182,12 +233,13 @@ impl Broker {
         };
         let Some(written) = self.write_or_spool(&answer, &tokens.access_token).await? else {
             self.metrics.refreshed(provider.id.as_str(), "spooled");
-            return Ok(tokens.access_token.clone());
+            return Ok(fresh);
         };
         if written {
+            crash::point("written");
             self.metrics.refreshed(provider.id.as_str(), "ok");
             tracing::info!(connection = %id, provider = %provider.id, "refreshed");
-            return Ok(tokens.access_token.clone());
+            return Ok(fresh);
         }
         // Somebody else wrote the row: a reconnect, a pasted token, or a delete. Theirs stands.
         self.metrics.refreshed(provider.id.as_str(), "superseded");
@@ -196,74 +248,47 @@ impl Broker {
         newer.map_or(Err(BrokerError::NoSuchConnection), |newer| self.take_newer(&newer))
     }
 
-    /// What a failed refresh means for the connection.
-    async fn refused(
-        &self,
-        connection: &Connection,
-        provider: &Provider,
-        error: OAuthError,
-        began_before: Option<RefreshIntent>,
-    ) -> Result<BrokerError, BrokerError> {
-        if !error.is_final_refusal() {
-            let outcome = if is_passing(&error) { "away" } else { "failed" };
-            self.metrics.refreshed(provider.id.as_str(), outcome);
-            if error.is_operators_fault() {
-                tracing::error!(provider = %provider.id, %error, "the provider refuses this server's client credentials");
-            }
-            return Ok(BrokerError::provider(&provider.name, error));
-        }
-        let mut reason = format!("{} no longer honours the grant ({error})", provider.name);
-        if let Some(intent) = began_before {
-            let lost = format!(
-                "; a refresh begun at {} never got its answer, which may have been the cause",
-                intent.at
-            );
-            reason.push_str(&lost);
-        }
-        let marked =
-            self.store.update_reconnect_required(connection.id, connection.generation, &reason).await?;
-        if !marked && let Some(newer) = self.reread(connection).await? {
-            // Somebody connected it again in the meantime.
-            return match newer.state {
-                ConnectionState::ReconnectRequired { reason } => {
-                    Ok(BrokerError::ReconnectRequired { reason })
-                }
-                ConnectionState::Ok => Ok(BrokerError::provider(&provider.name, error)),
-            };
-        }
-        self.metrics.refreshed(provider.id.as_str(), "reconnect_required");
-        tracing::warn!(connection = %connection.id, provider = %provider.id, %reason, "must be connected again");
-        Ok(BrokerError::ReconnectRequired { reason })
-    }
-
     /// A token is due and there is nothing to refresh it with.
     async fn without_refresh_token(
         &self,
         connection: &Connection,
         provider: &Provider,
-    ) -> Result<SecretString, BrokerError> {
-        if connection.expires_at.is_some_and(|at| at > self.clock.now()) {
-            return Ok(grants::open_access(&self.vault, connection)?);
+    ) -> Result<HandedOut, BrokerError> {
+        if connection.times.expires_at.is_none_or(|at| at > self.clock.now()) {
+            return self.stored_token(connection);
         }
-        let reason = format!("the access token expired, and {} gave no refresh token with it", provider.name);
+        let reason = if provider.spends_access_token() {
+            format!(
+                "the access token expired before it was exchanged for the next, and {} takes no other",
+                provider.name
+            )
+        } else {
+            format!("the access token expired, and {} gave no refresh token with it", provider.name)
+        };
         self.store.update_reconnect_required(connection.id, connection.generation, &reason).await?;
         self.metrics.refreshed(provider.id.as_str(), "reconnect_required");
         Err(BrokerError::ReconnectRequired { reason })
     }
 
-    async fn reread(&self, connection: &Connection) -> Result<Option<Connection>, BrokerError> {
+    pub(crate) async fn reread(&self, connection: &Connection) -> Result<Option<Connection>, BrokerError> {
         let owned = self.store.find_connection(connection.user_id, connection.id).await?;
         Ok(owned.and_then(|owned| owned.connection))
     }
 
     /// The token of a row that somebody else has just written.
-    fn take_newer(&self, newer: &Connection) -> Result<SecretString, BrokerError> {
+    fn take_newer(&self, newer: &Connection) -> Result<HandedOut, BrokerError> {
         match &newer.state {
-            ConnectionState::ReconnectRequired { reason } => {
+            ConnectionState::ReconnectRequired { reason } | ConnectionState::Revoked { reason } => {
                 Err(BrokerError::ReconnectRequired { reason: reason.clone() })
             }
-            ConnectionState::Ok => Ok(grants::open_access(&self.vault, newer)?),
+            ConnectionState::Ok | ConnectionState::Quarantined { .. } => self.stored_token(newer),
         }
+    }
+
+    /// The token that the row holds.
+    pub(crate) fn stored_token(&self, connection: &Connection) -> Result<HandedOut, BrokerError> {
+        let token = grants::open_access(&self.vault, connection)?;
+        Ok(HandedOut { token, expires_at: connection.times.expires_at })
     }
 }
 

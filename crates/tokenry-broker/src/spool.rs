@@ -6,12 +6,14 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokenry_model::{Connection, ConnectionId, CredentialKind, SecretString, Timestamp};
-use tokenry_store::{Spooled, StoreError};
+use tokenry_model::{Connection, ConnectionId, ConnectionState, SecretString, Timestamp};
+use tokenry_store::{NewRevocation, Spooled, StoreError};
 
 use crate::boot::Broker;
+use crate::crash;
 use crate::error::BrokerError;
 use crate::grants;
+use crate::refresh::HandedOut;
 
 /// How long the database gets before an answer goes to the spool. A reader waits for no more than this.
 const AT_ONCE: Duration = Duration::from_millis(250);
@@ -56,6 +58,7 @@ impl Broker {
             // The last copy is in memory now. It is offered to the database until it is taken.
             tracing::error!(connection = %answer.connection_id, %error, "a new token could not be spooled either");
         }
+        crash::point("spooled");
         self.keep_waiting(Waiting { answer: answer.clone(), token: token.clone() });
         Ok(None)
     }
@@ -78,12 +81,15 @@ impl Broker {
     }
 
     /// The token of an answer that waits to replace this very row, while it is good.
-    pub(crate) fn waiting_token(&self, connection: &Connection, now: Timestamp) -> Option<SecretString> {
+    pub(crate) fn waiting_token(&self, connection: &Connection, now: Timestamp) -> Option<HandedOut> {
         let waiting = self.waiting_for(connection.id)?;
         let answer = &waiting.answer;
         let fits = answer.generation == connection.generation
-            && answer.credential.due_at.is_none_or(|due| due > now);
-        fits.then(|| waiting.token.clone())
+            && answer.credential.times.due_at.is_none_or(|due| due > now);
+        fits.then(|| HandedOut {
+            token: waiting.token.clone(),
+            expires_at: answer.credential.times.expires_at,
+        })
     }
 
     /// Offers the answer that waits for a connection to the database. Nothing to do if none waits.
@@ -125,7 +131,9 @@ impl Broker {
     pub(crate) async fn drop_superseded(&self, answer: &Spooled) -> Result<(), BrokerError> {
         let (user, id) = (answer.user_id, answer.connection_id);
         let newer = self.store.find_connection(user, id).await?.and_then(|owned| owned.connection);
-        if newer.is_some_and(|newer| newer.kind == CredentialKind::OAuth2) {
+        if newer.is_some_and(|newer| {
+            newer.kind.is_renewed() && !matches!(newer.state, ConnectionState::Revoked { .. })
+        }) {
             return Ok(());
         }
         // One that is missing from the configuration may come back: the revocation waits for it.
@@ -134,7 +142,15 @@ impl Broker {
         }
         let account = answer.account.as_ref().map(|account| account.id.as_str());
         let now = self.clock.now();
-        self.store.insert_revocation(user, id, &answer.provider, account, &answer.sealed, now).await?;
+        let revocation = NewRevocation {
+            user_id: user,
+            connection_id: id,
+            provider: &answer.provider,
+            account_id: account,
+            values: &answer.credential.values,
+            sealed: &answer.sealed,
+        };
+        self.store.insert_revocation(&revocation, now).await?;
         let broker = self.clone();
         self.tasks.spawn(async move { broker.run_revocations(Some(id)).await });
         Ok(())

@@ -1,8 +1,17 @@
 //! Connections: a person's account at a service, and the credential that opens it.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
-use crate::{ConnectionId, ProviderId, Scopes, Timestamp, UserId};
+use crate::{ConnectionId, Deadlines, ProviderId, Scopes, Timestamp, UserId};
+
+/// What differs from connection to connection at one service: settings that a person gave (`subdomain`), values that the
+/// provider sent along (`realmId`). By their names. None is a secret.
+pub type Values = BTreeMap<String, String>;
+
+/// From so long before its end on, a grant that nothing but a person can renew is said to be expiring.
+pub const WARN_AHEAD: Duration = Duration::from_hours(14 * 24);
 
 /// Bytes that the vault sealed. Everyone may carry them; only the vault opens them.
 #[derive(Clone, PartialEq, Eq)]
@@ -74,16 +83,31 @@ pub struct Account {
 pub enum CredentialKind {
     /// A token somebody pasted. Handed out as it is.
     Plain,
+    /// A key that the service gave out. Handed out as it is.
+    ApiKey,
+    /// A user name and a password, as `user:password` (RFC 7617 §2). Handed out as it is.
+    Basic,
+    /// OAuth 1.0a token credentials (RFC 5849 §2.3): a token, and the secret to sign with. They do not expire.
+    OAuth1,
     /// An OAuth 2.0 grant: an access token, and perhaps a refresh token.
     OAuth2,
+    /// A client of its own at the provider (RFC 6749 §4.4): tokens are had with its id and secret.
+    ClientCredentials,
 }
 
 impl CredentialKind {
+    const ALL: [Self; 6] =
+        [Self::Plain, Self::ApiKey, Self::Basic, Self::OAuth1, Self::OAuth2, Self::ClientCredentials];
+
     /// The word it is stored under.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Plain => "plain",
+            Self::ApiKey => "api_key",
+            Self::Basic => "basic",
+            Self::OAuth1 => "oauth1",
             Self::OAuth2 => "oauth2",
+            Self::ClientCredentials => "client_credentials",
         }
     }
 
@@ -92,11 +116,17 @@ impl CredentialKind {
     /// # Errors
     /// [`UnknownState`] for a word that no version of Tokenry wrote.
     pub fn parse(text: &str) -> Result<Self, UnknownState> {
-        match text {
-            "plain" => Ok(Self::Plain),
-            "oauth2" => Ok(Self::OAuth2),
-            other => Err(UnknownState(other.to_owned())),
-        }
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| UnknownState(text.to_owned()))
+    }
+
+    /// Whether the provider gives new access tokens for it.
+    pub const fn is_renewed(self) -> bool {
+        matches!(self, Self::OAuth2 | Self::ClientCredentials)
+    }
+
+    /// Whether it came from a provider by somebody's consent, so that there is something to revoke.
+    pub const fn is_grant(self) -> bool {
+        matches!(self, Self::OAuth2)
     }
 }
 
@@ -105,9 +135,19 @@ impl CredentialKind {
 pub enum ConnectionState {
     /// Its token can be handed out.
     Ok,
-    /// The provider no longer honours the grant: a person has to connect it again.
+    /// The provider no longer honours the grant: a person has to connect it again. The credential is kept, and not used.
     ReconnectRequired {
         /// Why, in words, with the provider's own error. Holds no secret.
+        reason: String,
+    },
+    /// The provider refuses it again and again, and does not say that the grant is over. It is set aside, and tried seldom.
+    Quarantined {
+        /// Why, in words, with the provider's own error. Holds no secret.
+        reason: String,
+    },
+    /// Its owner had the grant revoked. The credential is gone; connecting the account again brings it back.
+    Revoked {
+        /// By whose hand, in words.
         reason: String,
     },
 }
@@ -118,6 +158,8 @@ impl ConnectionState {
         match self {
             Self::Ok => "ok",
             Self::ReconnectRequired { .. } => "reconnect_required",
+            Self::Quarantined { .. } => "quarantined",
+            Self::Revoked { .. } => "revoked",
         }
     }
 
@@ -125,7 +167,9 @@ impl ConnectionState {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Ok => None,
-            Self::ReconnectRequired { reason } => Some(reason),
+            Self::ReconnectRequired { reason } | Self::Quarantined { reason } | Self::Revoked { reason } => {
+                Some(reason)
+            }
         }
     }
 
@@ -137,8 +181,15 @@ impl ConnectionState {
         match (word, reason) {
             ("ok", None) => Ok(Self::Ok),
             ("reconnect_required", Some(reason)) => Ok(Self::ReconnectRequired { reason }),
+            ("quarantined", Some(reason)) => Ok(Self::Quarantined { reason }),
+            ("revoked", Some(reason)) => Ok(Self::Revoked { reason }),
             (other, _) => Err(UnknownState(other.to_owned())),
         }
+    }
+
+    /// Whether nothing but a person can make it work again.
+    pub const fn needs_a_person(&self) -> bool {
+        matches!(self, Self::ReconnectRequired { .. } | Self::Revoked { .. })
     }
 }
 
@@ -177,24 +228,66 @@ pub struct Connection {
     pub state: ConnectionState,
     /// The account at the provider, when the provider says.
     pub account: Option<Account>,
+    /// What was asked for.
+    pub requested: Scopes,
     /// What was granted.
     pub scopes: Scopes,
+    /// What differs from connection to connection at this service.
+    pub values: Values,
     /// The sealed access token, or the pasted one.
     pub access_token: Sealed,
-    /// The sealed refresh token.
+    /// What the next access token is had with, sealed: the refresh token; with client credentials, the client; with OAuth
+    /// 1.0a, the token's secret.
     pub refresh_token: Option<Sealed>,
-    /// When the access token dies; `None` when it does not, or nobody said.
-    pub expires_at: Option<Timestamp>,
-    /// From when on a reader asks for a new one: a little before it dies.
-    pub due_at: Option<Timestamp>,
+    /// When what ends.
+    pub times: Deadlines,
     /// Counts the credentials this connection has had: a write names the one it replaces.
     pub generation: i64,
     /// A refresh without a known outcome.
     pub intent: Option<RefreshIntent>,
+    /// How many refreshes in a row brought nothing.
+    pub failures: u32,
+    /// Before this, nobody tries again: the last tries failed.
+    pub retry_at: Option<Timestamp>,
+    /// When a person last consented to it, or gave it.
+    pub connected_at: Option<Timestamp>,
+    /// When it was last refreshed.
+    pub last_refreshed_at: Option<Timestamp>,
+    /// When its token was last handed out, to within some seconds.
+    pub last_used_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When its name or its token last changed by its owner's hand, or its token by a refresh.
     pub updated_at: Timestamp,
+}
+
+impl Connection {
+    /// Whether its end is in sight and only a person can put it off: the last fifth of the grant's life, at most
+    /// [`WARN_AHEAD`]; or an idle refresh token that should have been kept alive by now and was not.
+    pub fn is_expiring(&self, now: Timestamp) -> bool {
+        if self.state != ConnectionState::Ok {
+            return false;
+        }
+        let begun = self.connected_at.unwrap_or(self.created_at);
+        let ends =
+            self.times.ends_at.is_some_and(|end| now.plus(WARN_AHEAD.min(end.since(begun) / 5)) >= end);
+        let idles = self
+            .times
+            .idle_ends_at
+            .zip(self.times.keep_at)
+            .is_some_and(|(end, keep)| now >= keep.plus(end.since(keep) / 2));
+        ends || idles
+    }
+
+    /// The word for where it stands: that of its state, or `expiring`.
+    pub fn standing(&self, now: Timestamp) -> &'static str {
+        if self.is_expiring(now) { "expiring" } else { self.state.as_str() }
+    }
+
+    /// What was asked for and not granted: a person may untick a box.
+    pub fn missing_scopes(&self) -> Scopes {
+        self.requested.iter().filter(|scope| !self.scopes.contains(scope)).collect()
+    }
 }
 
 #[cfg(test)]
@@ -213,7 +306,12 @@ mod tests {
 
     #[test]
     fn a_state_survives_storage_and_an_unknown_word_is_an_error() {
-        for state in [ConnectionState::Ok, ConnectionState::ReconnectRequired { reason: "gone".into() }] {
+        for state in [
+            ConnectionState::Ok,
+            ConnectionState::ReconnectRequired { reason: "gone".into() },
+            ConnectionState::Quarantined { reason: "odd".into() },
+            ConnectionState::Revoked { reason: "by its owner".into() },
+        ] {
             assert_eq!(
                 ConnectionState::parse(state.as_str(), state.reason().map(str::to_owned)),
                 Ok(state.clone())
@@ -222,6 +320,9 @@ mod tests {
         assert!(ConnectionState::parse("fine", None).is_err());
         assert!(ConnectionState::parse("reconnect_required", None).is_err());
         assert!(CredentialKind::parse("").is_err());
+        for kind in CredentialKind::ALL {
+            assert_eq!(CredentialKind::parse(kind.as_str()), Ok(kind));
+        }
     }
 
     #[test]

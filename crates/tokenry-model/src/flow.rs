@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{ProviderId, Scopes, Sealed, Timestamp, UnknownState, UserId};
+use crate::{
+    ConnectionId, ConnectionName, ProviderId, Scopes, Sealed, Timestamp, UnknownState, UserId, Values,
+};
 
 /// The SHA-256 of a flow's `state`. The state itself is only in the browser's address bar.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,6 +63,42 @@ impl FlowStage {
     }
 }
 
+/// By which way a connect goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlowKind {
+    /// The authorization code grant (RFC 6749 §4.1).
+    Code,
+    /// The device authorization grant (RFC 8628): the person types a code elsewhere, and the state is what the program that
+    /// waits asks with.
+    Device,
+    /// OAuth 1.0a (RFC 5849 §2).
+    OAuth1,
+}
+
+impl FlowKind {
+    /// The word it is stored under.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Code => "code",
+            Self::Device => "device",
+            Self::OAuth1 => "oauth1",
+        }
+    }
+
+    /// Reads the stored word.
+    ///
+    /// # Errors
+    /// [`UnknownState`] for a word that no version of Tokenry wrote.
+    pub fn parse(text: &str) -> Result<Self, UnknownState> {
+        match text {
+            "code" => Ok(Self::Code),
+            "device" => Ok(Self::Device),
+            "oauth1" => Ok(Self::OAuth1),
+            other => Err(UnknownState(other.to_owned())),
+        }
+    }
+}
+
 /// A connect that has begun: what must be the same when the browser comes back.
 #[derive(Debug, Clone)]
 pub struct Flow {
@@ -84,4 +122,12 @@ pub struct Flow {
     pub browser_hash: [u8; 32],
     /// When it ends by itself.
     pub expires_at: Timestamp,
+    /// By which way it goes.
+    pub kind: FlowKind,
+    /// What differs from connection to connection at this service.
+    pub values: Values,
+    /// What the connection is to be called; `None`: after the service and the account.
+    pub name: Option<ConnectionName>,
+    /// The connection that is to be renewed, with the same account; `None`: that of the account that comes, or a new one.
+    pub connection: Option<ConnectionId>,
 }

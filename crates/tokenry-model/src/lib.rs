@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod connection;
+mod deadlines;
 mod flow;
+mod health;
 mod ids;
 mod random;
 mod scopes;
@@ -10,9 +12,11 @@ mod user;
 
 pub use connection::{
     Account, Connection, ConnectionName, ConnectionState, CredentialKind, InvalidName, RefreshIntent, Sealed,
-    UnknownState,
+    UnknownState, Values, WARN_AHEAD,
 };
-pub use flow::{Flow, FlowStage, StateHash};
+pub use deadlines::Deadlines;
+pub use flow::{Flow, FlowKind, FlowStage, StateHash};
+pub use health::{Circuit, Health};
 pub use ids::{ConnectionId, InvalidId, InvalidProviderId, ProviderId, UserId};
 pub use random::{EntropyError, Random};
 pub use scopes::Scopes;

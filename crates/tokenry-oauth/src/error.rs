@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::SettingError;
+
 /// What a provider's refusal means for what comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -35,6 +37,9 @@ pub enum OAuthError {
         /// What it needs.
         why: String,
     },
+    /// A setting of the connection cannot be used. No request was made.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// An error answer (RFC 6749 §5.2), such as `invalid_grant`.
     #[error("the provider refused: {code}{}", .description.as_deref().map(|d| format!(" ({d})")).unwrap_or_default())]
     Refused {

@@ -1,10 +1,11 @@
 //! Whose account a grant opens.
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokenry_model::Account;
 
 use crate::answer::{self, Members, at, text};
-use crate::data::Method;
+use crate::ask::with_params;
+use crate::data::{IdentityFrom, Method};
 use crate::engine::OAuth;
 use crate::wire::Call;
 use crate::{OAuthError, Provider, TokenSet};
@@ -30,32 +31,14 @@ impl OAuth {
         if let Some(account) = &tokens.account {
             return Ok(Some(account.clone()));
         }
-        let Some(url) = self.endpoints(provider).await?.userinfo else { return Ok(from_id_token()) };
-
-        let token = tokens.access_token.expose_secret();
-        let identity = &provider.data.identity;
-        let method = match identity.method {
-            Method::Get => http::Method::GET,
-            Method::Post => http::Method::POST,
-        };
-        let fields = Some(&identity.params).filter(|params| !params.is_empty());
-        let secrets = [token];
-        let call = Call {
-            method,
-            url: &url,
-            authorization: Some(provider.credential(&tokens.access_token)?),
-            headers: provider.headers(&provider.data.api.headers)?,
-            fields: fields.map(|params| (identity.encoding, params.clone().into_iter().collect())),
-            secrets: &secrets,
-        };
-        let answer = match self.wire().send(call).await {
-            Ok(answer) => answer,
+        let members = match self.describe(provider, &tokens.access_token).await {
+            Ok(Some(members)) => members,
+            Ok(None) => return Ok(from_id_token()),
             Err(OAuthError::Unavailable { .. } | OAuthError::RateLimited { .. }) if known.is_some() => {
                 return Ok(from_id_token());
             }
             Err(other) => return Err(other),
         };
-        let members = answer::read_api(&answer, &provider.data.errors, &secrets)?;
 
         if let Some(claims) = known {
             if members.get("sub").and_then(text).as_ref() != Some(&claims.subject) {
@@ -70,6 +53,58 @@ impl OAuth {
             }
         }
         account(provider, &members).map(Some)
+    }
+
+    /// Asks whose account a credential opens that a person pasted: an access token, a key, or user and password. `None`
+    /// where the provider has no way to tell.
+    ///
+    /// # Errors
+    /// [`OAuthError::Refused`] when the provider does not take the credential, and whatever a call can end in.
+    pub async fn identify_with(
+        &self,
+        provider: &Provider,
+        token: &SecretString,
+    ) -> Result<Option<Account>, OAuthError> {
+        match self.describe(provider, token).await? {
+            Some(members) => account(provider, &members).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What the provider says about the account, if it has a place for that.
+    async fn describe(
+        &self,
+        provider: &Provider,
+        token: &SecretString,
+    ) -> Result<Option<Members>, OAuthError> {
+        if provider.data.identity.from == IdentityFrom::Token {
+            return Ok(None);
+        }
+        let Some(mut url) = self.known(provider).await?.userinfo else { return Ok(None) };
+        let identity = &provider.data.identity;
+        let method = match identity.method {
+            Method::Get => http::Method::GET,
+            Method::Post => http::Method::POST,
+        };
+        let fields = Some(&identity.params).filter(|params| !params.is_empty());
+        let authorization = if let Some(name) = provider.api_query_param() {
+            url = with_params(&url, &[(name, token.expose_secret())]);
+            None
+        } else {
+            Some(provider.authorization(token)?)
+        };
+        let shown = authorization.as_ref().and_then(|(_, value)| value.to_str().ok()).unwrap_or_default();
+        let secrets = [token.expose_secret(), shown.rsplit(' ').next().unwrap_or_default()];
+        let call = Call {
+            method,
+            url: &url,
+            authorization: authorization.clone(),
+            headers: provider.headers(&provider.data.api.headers)?,
+            fields: fields.map(|params| (identity.encoding, params.clone().into_iter().collect())),
+            secrets: &secrets,
+        };
+        let answer = self.wire().send(call).await?;
+        answer::read_api(&answer, &provider.data.errors, &secrets).map(Some)
     }
 }
 

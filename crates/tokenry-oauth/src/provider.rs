@@ -1,63 +1,32 @@
 //! A provider as it stands: its data, with what the operator configured laid over them.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use tokenry_model::{ProviderId, Scopes};
 use url::Url;
 
-use crate::data::{PkceMode, Place, ProviderData, RevokeAuth, TokenAuth};
-use crate::{Capture, ClientAuth, Issuer, Kind, Lifetime, OAuthError, Rotation, Setting, TokenSet};
+use crate::client_auth::{ClientKey, basic_header};
+use crate::data::{PkceMode, Place, ProviderData, RevokeAuth, Spends};
+use crate::settings::Blank;
+use crate::{
+    ClientAuth, Issuer, Kind, Lifetime, OAuthError, ProviderSettings, Rotation, Setting, TokenSet, Values,
+};
 
-/// What an operator configures: credentials for a built-in provider, or a provider of their own.
-///
-/// A provider of one's own needs an `issuer`, or `authorize_url` and `token_url`.
-#[derive(Clone, Default)]
-pub struct ProviderSettings {
-    /// The client id that the provider gave out at registration.
-    pub client_id: Option<String>,
-    /// The client secret.
-    pub client_secret: Option<SecretString>,
-    /// The scopes to ask for, in place of the built-in ones.
-    pub scopes: Option<Scopes>,
-    /// What people call the provider.
-    pub name: Option<String>,
-    /// Where its endpoints are found by discovery. For a built-in provider this puts the built-in endpoints
-    /// out of use.
-    pub issuer: Option<Issuer>,
-    /// Wins over discovery and over the built-in one, as do the next three.
-    pub authorize_url: Option<Url>,
-    /// The token endpoint.
-    pub token_url: Option<Url>,
-    /// The revocation endpoint. May hold `{client_id}`, percent-encoded by the URL type or not.
-    pub revoke_url: Option<Url>,
-    /// Where the account is described.
-    pub userinfo_url: Option<Url>,
-    /// How the client authenticates.
-    pub token_auth: Option<ClientAuth>,
-    /// What stands between scopes in the authorize URL; a space by default.
-    pub scope_separator: Option<String>,
-    /// Whether PKCE is used. `Some(true)` without a client secret makes a public client.
-    pub pkce: Option<bool>,
-    /// The userinfo member with the stable account id; by default `sub`, else `id`.
-    pub account_id: Option<String>,
-    /// The userinfo member with the word a person knows; by default `preferred_username`, `email`, `name`.
-    pub account_label: Option<String>,
-}
-
-/// Whether a secret is there, not what it is.
-impl fmt::Debug for ProviderSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProviderSettings")
-            .field("client_id", &self.client_id)
-            .field("client_secret", &self.client_secret.as_ref().map(|_| "[redacted]"))
-            .field("issuer", &self.issuer.as_ref().map(Issuer::as_str))
-            .field("token_url", &self.token_url.as_ref().map(Url::as_str))
-            .finish_non_exhaustive()
-    }
+/// Who says where the endpoints are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KnownBy {
+    /// The data.
+    Data,
+    /// The operator named some of them; what the data say of the rest may be about another place.
+    Operator,
+    /// The issuer's metadata, where the operator names none.
+    Issuer,
 }
 
 /// A provider: data and settings in one.
@@ -72,23 +41,69 @@ pub struct Provider {
     pub(crate) data: ProviderData,
     pub(crate) client_id: Option<String>,
     pub(crate) client_secret: Option<SecretString>,
-    /// Endpoints come from the issuer's metadata where the data name none.
-    pub(crate) discovers: bool,
-    custom: bool,
+    pub(crate) known_by: KnownBy,
+    /// Where its description comes from.
+    pub(crate) source: Source,
+    pub(crate) callback: CallbackPath,
+    pub(crate) key: Option<ClientKey>,
+    pub(crate) team_id: Option<String>,
+    pub(crate) redirect_name: Option<String>,
+    pub(crate) blank: Arc<Blank>,
+    /// The settings that the operator fixed.
+    pub(crate) fixed: Arc<Values>,
+    /// The settings of the connection that this is the provider for.
+    pub(crate) chosen: Values,
+    /// The client is the connection's, not the operator's.
+    pub(crate) has_own_client: bool,
     own_account_id: Option<String>,
+}
+
+/// Where the description of a provider comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// It comes with Tokenry.
+    BuiltIn,
+    /// A file of the operator's, by its name: no built-in provider has this id.
+    File(String),
+    /// A file of the operator's, by its name, that stands in place of a built-in one.
+    Replacement(String),
+    /// The configuration alone.
+    Configuration,
+}
+
+/// Which callback the answers come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallbackPath {
+    /// That of the built-in providers.
+    Shared,
+    /// One with the id at its end.
+    Own,
 }
 
 impl Provider {
     /// Lays the settings over the data. `custom`: there is no data file of it.
     pub(crate) fn new(mut data: ProviderData, settings: ProviderSettings, custom: bool) -> Self {
-        let discovers = settings.issuer.is_some();
-        if discovers {
+        // One that cannot be read is as good as none: the catalogue has refused it already.
+        let key = settings.signing_key(&data).and_then(Result::ok).map(Arc::new);
+        let key = key.map(|key| ClientKey { key, key_id: settings.key_id });
+        let names_nothing_else = data.authorize.url.is_none() && data.token.url.is_none();
+        let by_data_alone = data.kind == Kind::Oauth2 && data.issuer.is_some() && names_nothing_else;
+        let known_by = if settings.issuer.is_some() || by_data_alone {
+            KnownBy::Issuer
+        } else if settings.token_url.is_some() || settings.authorize_url.is_some() {
+            KnownBy::Operator
+        } else {
+            KnownBy::Data
+        };
+        if settings.issuer.is_some() {
             // The built-in endpoints belong to another issuer.
             let standard = ProviderData::standard(data.id.clone());
             data.authorize.url = None;
             data.token.url = None;
             data.token.auth = None;
             data.refresh.url = None;
+            data.device.url = None;
+            data.authorize.pushed_url = None;
             data.revoke = standard.revoke;
             data.identity.url = None;
             data.issuer = settings.issuer;
@@ -99,26 +114,27 @@ impl Provider {
         }
         if settings.token_url.is_some() {
             data.refresh.url = None;
+            // A device's code would be made by one server and spent at another.
+            data.device.url = None;
         }
-        if !discovers && (settings.token_url.is_some() || settings.authorize_url.is_some()) {
+        if known_by == KnownBy::Operator {
             // Nobody says who stands behind the new endpoints.
             data.issuer = None;
         }
         replace(&mut data.authorize.url, settings.authorize_url.map(Place::Url));
         replace(&mut data.token.url, settings.token_url.map(Place::Url));
-        replace(&mut data.revoke.url, settings.revoke_url.map(|url| unescape_template(url.as_str())));
+        replace(&mut data.revoke.url, settings.revoke_url.map(|url| revocation(&url)));
         replace(&mut data.identity.url, settings.userinfo_url.map(Place::Url));
-        if data.revoke.url.as_ref().is_some_and(|url| url.replace("{client_id}", "").contains('{')) {
-            // Nobody has said where it is for this account.
-            data.revoke.url = None;
-        }
+        replace(&mut data.token.auth, settings.token_auth);
+        let token_auth = data.token.auth;
+        let signs = token_auth.is_some_and(ClientAuth::takes_key);
         let has_secret =
             settings.client_secret.as_ref().is_some_and(|secret| !secret.expose_secret().is_empty());
-        if settings.client_id.is_some() && !has_secret && settings.pkce != Some(false) {
-            // An id alone is a public client: PKCE stands in for the secret (RFC 7636). Said otherwise below, it is not.
-            data.token.auth = Some(TokenAuth::None);
+        let is_told = settings.token_auth.is_some() || settings.pkce == Some(false);
+        if data.kind == Kind::Oauth2 && settings.client_id.is_some() && !has_secret && !is_told && !signs {
+            // An id alone is a public client: PKCE stands in for the secret (RFC 7636). With a key, the key does.
+            data.token.auth = Some(if key.is_some() { ClientAuth::PrivateKeyJwt } else { ClientAuth::None });
         }
-        replace(&mut data.token.auth, settings.token_auth.map(TokenAuth::from));
         if let Some(scopes) = settings.scopes {
             data.scope.default = scopes;
         }
@@ -137,17 +153,27 @@ impl Provider {
         if let Some(path) = settings.account_label {
             data.identity.account_label = vec![path];
         }
-        Self {
+        let mut provider = Self {
             id: data.id.clone(),
             name: data.name.clone(),
             aliases: data.aliases.clone(),
             client_id: settings.client_id.filter(|id| !id.is_empty()),
             client_secret: settings.client_secret.filter(|secret| !secret.expose_secret().is_empty()),
-            discovers,
-            custom,
+            known_by,
+            key,
+            team_id: settings.team_id.filter(|id| !id.is_empty()),
+            redirect_name: settings.redirect_name.filter(|name| !name.is_empty()),
+            blank: Arc::new(Blank::of(&data, token_auth)),
+            fixed: Arc::new(settings.settings),
+            chosen: Values::new(),
+            has_own_client: false,
+            source: if custom { Source::Configuration } else { Source::BuiltIn },
+            callback: if custom { CallbackPath::Own } else { CallbackPath::Shared },
             own_account_id: settings.account_id,
             data,
-        }
+        };
+        provider.fill();
+        provider
     }
 
     /// The client id, once the operator has configured one.
@@ -157,12 +183,24 @@ impl Provider {
 
     /// Whether the operator defined it, in contrast to a built-in one (with or without changes).
     pub const fn is_custom(&self) -> bool {
-        self.custom
+        matches!(self.source, Source::File(_) | Source::Configuration)
     }
 
-    /// The redirect URI to register at the provider: `<public URL>/callback` for built-in providers,
-    /// `<public URL>/callback/<id>` for the operator's own, so that one cannot pass for another (RFC 9700
-    /// §4.4.2).
+    /// Where its description comes from. What is configured besides is laid over it.
+    pub const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Whether it has a callback of its own, `<public URL>/callback/<id>`: the operator's providers have, and the
+    /// built-in ones whose authorize or token endpoint the operator replaced, or lies at a host that a setting names and
+    /// that is not the usual one. The others share `<public URL>/callback`,
+    /// which is safe among them only because nobody can say where their endpoints are (RFC 9700 §4.4.2).
+    pub fn has_own_callback(&self) -> bool {
+        self.callback == CallbackPath::Own || self.host_is_chosen()
+    }
+
+    /// The redirect URI to register at the provider: `<public URL>/callback`, or `<public URL>/callback/<id>` where
+    /// [`has_own_callback`](Self::has_own_callback), so that one cannot pass for another.
     ///
     /// Where the provider refuses `localhost`, the same place is called `127.0.0.1` (RFC 8252 §7.3).
     pub fn redirect_uri(&self, public_url: &Url) -> Url {
@@ -170,7 +208,7 @@ impl Provider {
         url.set_query(None);
         url.set_fragment(None);
         let mut path = format!("{}/callback", public_url.path().trim_end_matches('/'));
-        if self.custom {
+        if self.has_own_callback() {
             path.push('/');
             path.push_str(self.id.as_str());
         }
@@ -182,9 +220,17 @@ impl Provider {
         url
     }
 
+    /// What is sent as the redirect URI: it, or the name that the provider has for it.
+    pub(crate) fn redirect_sent<'a>(&'a self, uri: &'a Url) -> Result<&'a str, OAuthError> {
+        if !self.data.redirect.named {
+            return Ok(uri.as_str());
+        }
+        self.redirect_name.as_deref().ok_or_else(|| self.missing("redirect_name"))
+    }
+
     /// Whether it is set up with an id alone, as a public client.
     pub fn is_public_client(&self) -> bool {
-        self.client_id.is_some() && self.client_secret.is_none()
+        self.client_id.is_some() && self.client_secret.is_none() && self.key.is_none()
     }
 
     /// What the service calls the thing that a person pastes.
@@ -221,19 +267,30 @@ impl Provider {
         &self.data.config
     }
 
-    /// Values that come back with the person and are worth keeping, by the names of the parameters.
-    pub const fn callback_captures(&self) -> &BTreeMap<String, Capture> {
-        &self.data.callback.capture
+    /// The device authorization endpoint (RFC 8628 §3.1), where the data name one.
+    pub fn device_authorization_url(&self) -> Option<&Url> {
+        self.data.device.url.as_ref().and_then(Place::url)
     }
 
-    /// Values of the token answer that are worth keeping, by their names.
-    pub const fn token_captures(&self) -> &BTreeMap<String, Capture> {
-        &self.data.token.capture
+    /// Whether a person can say yes on another device (RFC 8628). With discovery, whether that may be so.
+    pub fn has_device_flow(&self) -> bool {
+        self.data.kind == Kind::Oauth2 && (self.device_authorization_url().is_some() || self.discovers())
     }
 
-    /// The device authorization endpoint (RFC 8628 §3.1), where there is one.
-    pub const fn device_authorization_url(&self) -> Option<&Url> {
-        self.data.device.url.as_ref()
+    /// Whether an access token can be had without the person, by [`OAuth::refresh`](crate::OAuth::refresh), as far as the
+    /// data say; some give no refresh token all the same.
+    pub const fn refreshes(&self) -> bool {
+        matches!(self.data.kind, Kind::Oauth2) && !self.data.expiry.never
+    }
+
+    /// Whether a refresh spends the access token itself, which must live for that.
+    pub fn spends_access_token(&self) -> bool {
+        self.data.refresh.spends == Spends::AccessToken
+    }
+
+    /// How many refreshes a second the provider bears, where it says so.
+    pub const fn refresh_rate_per_s(&self) -> Option<u32> {
+        self.data.refresh.rate_per_s
     }
 
     /// How old an access token must be before it can be refreshed.
@@ -257,6 +314,11 @@ impl Provider {
         self.data.redirect.https_only
     }
 
+    /// Whether the issuer is asked for the endpoints.
+    pub(crate) fn discovers(&self) -> bool {
+        self.known_by == KnownBy::Issuer
+    }
+
     /// Gives the fields of a request the names that the provider has for them.
     pub(crate) fn rename(&self, fields: &mut [(String, String)]) {
         for (name, _) in fields {
@@ -266,16 +328,25 @@ impl Provider {
         }
     }
 
-    /// The header by which the API is called, with the credential in it.
-    pub(crate) fn credential(&self, token: &SecretString) -> Result<(HeaderName, HeaderValue), OAuthError> {
+    /// The header by which the API is called, with the credential in it (RFC 6750 §2.1). With [`Kind::Basic`] the
+    /// credential is user and password with a colon between (RFC 7617); without a colon it is the user, and there is no
+    /// password. An API that reads no header says so by [`api_query_param`](Self::api_query_param).
+    ///
+    /// # Errors
+    /// [`OAuthError::Nonsense`] when the credential does not fit into a header.
+    pub fn authorization(&self, token: &SecretString) -> Result<(HeaderName, HeaderValue), OAuthError> {
         let api = &self.data.api;
+        let name = HeaderName::try_from(api.header.as_str())
+            .map_err(|_| OAuthError::nonsense("the data name no usable header for the token"))?;
         let token = token.expose_secret();
+        if self.data.kind == Kind::Basic {
+            let colon = if token.contains(':') { "" } else { ":" };
+            return Ok((name, basic_header(&STANDARD.encode(format!("{token}{colon}")))?));
+        }
         let value = if api.scheme.is_empty() { token.to_owned() } else { format!("{} {token}", api.scheme) };
         let mut value = HeaderValue::try_from(value)
             .map_err(|_| OAuthError::nonsense("the access token does not fit into a header"))?;
         value.set_sensitive(true);
-        let name = HeaderName::try_from(api.header.as_str())
-            .map_err(|_| OAuthError::nonsense("the data name no usable header for the token"))?;
         Ok((name, value))
     }
 
@@ -298,7 +369,8 @@ impl Provider {
             RevokeAuth::Basic | RevokeAuth::Body => self.client_secret.is_some(),
             RevokeAuth::AsToken | RevokeAuth::None | RevokeAuth::Omit => true,
         };
-        can_authenticate && (self.data.revoke.url.is_some() || self.discovers)
+        let is_known = |place: &Place| place.names().iter().all(|name| *name == "client_id");
+        can_authenticate && (self.data.revoke.url.as_ref().map_or(self.discovers(), is_known))
     }
 
     /// Whether revoking one grant ends the others that the same account has given to this client. Then only
@@ -359,6 +431,20 @@ impl Provider {
         self.client_id.as_deref().ok_or_else(|| self.missing("client_id"))
     }
 
+    /// The client secret, or an error that says what is missing.
+    pub(crate) fn require_client_secret(&self) -> Result<&SecretString, OAuthError> {
+        self.client_secret.as_ref().ok_or_else(|| self.missing("client_secret"))
+    }
+
+    /// The private key, or an error that says what is missing.
+    pub(crate) fn require_key(&self) -> Result<&ClientKey, OAuthError> {
+        self.key.as_ref().ok_or_else(|| self.missing("private_key"))
+    }
+
+    pub(crate) fn not_supported_because(&self, why: impl Into<String>) -> OAuthError {
+        OAuthError::NotSupported { provider: self.id.to_string(), why: why.into() }
+    }
+
     pub(crate) fn missing(&self, what: &'static str) -> OAuthError {
         OAuthError::NotConfigured { provider: self.id.to_string(), what: vec![what] }
     }
@@ -371,6 +457,7 @@ fn replace<T>(place: &mut Option<T>, new: Option<T>) {
 }
 
 /// A URL type writes the braces of `{client_id}` as `%7B` and `%7D`.
-fn unescape_template(url: &str) -> String {
-    url.replace("%7Bclient_id%7D", "{client_id}")
+fn revocation(url: &Url) -> Place {
+    let text = url.as_str().replace("%7Bclient_id%7D", "{client_id}");
+    Place::try_from(text).unwrap_or_else(|_| Place::Url(url.clone()))
 }

@@ -1,11 +1,8 @@
 //! Whether a provider can be connected here, and why not.
 
-use std::collections::BTreeMap;
-
 use url::Url;
 
-use crate::data::{Place, TokenAuth};
-use crate::{Capture, Kind, Provider};
+use crate::{ClientAuth, Kind, Provider};
 
 /// Whether a provider can be connected here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +16,14 @@ pub enum Readiness {
         /// Where the provider says how to register.
         docs_url: Option<Url>,
     },
-    /// A pasted token works; connecting by a link does not, whatever the operator configures.
+    /// Only settings are missing that differ from connection to connection: whoever connects says them.
+    NeedsSettings {
+        /// Their names, as in [`Provider::settings`].
+        names: Vec<String>,
+        /// Where the provider says how to register.
+        docs_url: Option<Url>,
+    },
+    /// A pasted token works; connecting by a link does not, as things are.
     NotSupported {
         /// Why, as the rest of a sentence: for people.
         why: String,
@@ -28,80 +32,51 @@ pub enum Readiness {
     },
 }
 
-/// Why a provider is refused whose way to authenticate is only declared.
-pub(crate) const UNKNOWN_AUTH: &str = "its way to authenticate the client is not supported yet";
-
 impl Provider {
     /// Whether the operator has configured enough to connect it. An id alone is enough where PKCE can stand in for the
     /// secret; whether the provider takes that, only the provider knows.
     pub fn readiness(&self) -> Readiness {
+        let docs_url = self.data.docs_url.clone();
         if let Some(why) = self.not_supported() {
-            return Readiness::NotSupported { why, docs_url: self.data.docs_url.clone() };
+            return Readiness::NotSupported { why, docs_url };
         }
-        let mut what = Vec::new();
-        if self.client_id.is_none() {
-            what.push("client_id");
+        let what = self.lacks();
+        if !what.is_empty() {
+            return Readiness::Missing { what, docs_url };
         }
-        if self.client_secret.is_none() && self.data.token.auth != Some(TokenAuth::None) {
-            what.push("client_secret");
-        }
-        if what.is_empty() {
-            Readiness::Ready
-        } else {
-            Readiness::Missing { what, docs_url: self.data.docs_url.clone() }
-        }
+        let names: Vec<String> = self.needs_settings().into_iter().map(str::to_owned).collect();
+        if names.is_empty() { Readiness::Ready } else { Readiness::NeedsSettings { names, docs_url } }
+    }
+
+    /// What the operator has not configured.
+    fn lacks(&self) -> Vec<&'static str> {
+        let auth = self.data.token.auth;
+        let signed = auth == Some(ClientAuth::SignedSecret);
+        let by_key = auth.map_or(self.key.is_some(), ClientAuth::takes_key);
+        [
+            ("client_id", self.client_id.is_none()),
+            ("client_secret", self.client_secret.is_none() && !by_key && auth != Some(ClientAuth::None)),
+            ("private_key", self.key.is_none() && by_key),
+            ("key_id", signed && self.key.as_ref().is_none_or(|key| key.key_id.is_none())),
+            ("team_id", signed && self.team_id.is_none()),
+            ("redirect_name", self.data.redirect.named && self.redirect_name.is_none()),
+        ]
+        .into_iter()
+        .filter_map(|(name, missing)| missing.then_some(name))
+        .collect()
     }
 
     /// Why it cannot be connected by a link here, if so. Nothing is begun that could not be ended.
     pub(crate) fn not_supported(&self) -> Option<String> {
-        let data = &self.data;
-        match data.kind {
-            Kind::Oauth2 => {}
-            Kind::Oauth1 => {
-                return Some("it speaks OAuth 1.0a, which is not supported yet; paste a token".into());
-            }
+        match self.data.kind {
+            Kind::Oauth2 | Kind::Oauth1 => self.must_be_fixed(),
             Kind::ClientCredentials => {
-                return Some(
-                    "a program signs in there by itself, which is not supported yet; paste a token".into(),
-                );
+                Some("a program signs in there with an id and a secret of its own; paste yours".into())
             }
-            Kind::ApiKey => {
-                return Some(format!("it hands out keys; paste your {}", self.credential_name()));
-            }
+            Kind::ApiKey => Some(format!("it hands out keys; paste your {}", self.credential_name())),
             Kind::Basic => {
-                return Some(format!(
-                    "it wants a user name and a password; paste {}",
-                    self.credential_name()
-                ));
+                Some(format!("it wants a user name and a password; paste {}", self.credential_name()))
             }
         }
-        let mut names: Vec<&str> = Vec::new();
-        if !self.discovers {
-            let open = data.places_of_tokens().into_iter().flatten().flat_map(Place::names);
-            names.extend(open.filter(|name| !names.contains(name)).collect::<Vec<_>>());
-            names.sort_unstable();
-            names.dedup();
-        }
-        if !names.is_empty() {
-            return Some(format!(
-                "its addresses differ from account to account ({}), which is not supported yet; the operator can set \
-                 authorize_url and token_url for one of them, or paste a token",
-                names.join(", ")
-            ));
-        }
-        let sends = |c: &BTreeMap<String, Capture>| c.values().any(|c| c.send);
-        let needs = [
-            (data.token.auth.is_some_and(|auth| auth.known().is_none()), UNKNOWN_AUTH),
-            (
-                data.callback.code_param != "code",
-                "its code comes under another name, which is not supported yet",
-            ),
-            (
-                sends(&data.callback.capture) || sends(&data.token.capture),
-                "it wants back a value that comes with the person, which is not supported yet",
-            ),
-            (data.redirect.named, "it knows redirect URIs by a name only, which is not supported yet"),
-        ];
-        needs.into_iter().find_map(|(needed, why)| needed.then(|| format!("{why}; paste a token")))
     }
 }

@@ -6,11 +6,12 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::answer;
-use crate::client_auth::basic;
-use crate::data::{RevokeAuth, RevokeMethod, RevokeTokens, TokenIn};
-use crate::engine::{Endpoints, OAuth};
+use crate::client_auth::Named;
+use crate::data::{Place, RevokeAuth, RevokeMethod, RevokeTokens, TokenIn};
+use crate::endpoints::Endpoints;
+use crate::engine::OAuth;
 use crate::wire::Call;
-use crate::{ClientAuth, OAuthError, Provider};
+use crate::{ClientAuth, OAuthError, Provider, Values};
 
 /// What is given back.
 #[derive(Debug, Clone)]
@@ -38,8 +39,8 @@ impl OAuth {
             return Ok(());
         }
         let ends = self.endpoints(provider).await?;
-        let Some(template) = &ends.revoke else { return Ok(()) };
-        let url = fill(template, provider.require_client_id()?)?;
+        let Some(place) = ends.revoke.clone() else { return Ok(()) };
+        let url = filled(place, provider.require_client_id()?)?;
         let access = (&grant.access, "access_token");
         let refresh = grant.refresh.as_ref().map(|token| (token, "refresh_token"));
         let tokens = match (provider.data.revoke.tokens, refresh) {
@@ -82,19 +83,20 @@ impl OAuth {
             RevokeAuth::None => Some(ClientAuth::None),
             RevokeAuth::Omit => None,
         };
-        let client_id = provider.require_client_id()?;
-        let secret = provider.client_secret.as_ref();
-        let own = match auth {
-            Some(auth) => auth.apply(provider.id.as_str(), client_id, secret, &mut fields)?,
-            None => None,
+        let named = match auth {
+            Some(auth) => auth.apply(provider, &ends.token, self.wire().now(), &mut fields)?,
+            None => Named::default(),
         };
         provider.rename(&mut fields);
         let authorization = match data.token_in {
-            TokenIn::Body => own.map(|value| (AUTHORIZATION, value)),
-            TokenIn::Header => Some(provider.credential(token)?),
+            TokenIn::Body => named.header.map(|value| (AUTHORIZATION, value)),
+            TokenIn::Header => Some(provider.authorization(token)?),
         };
-        let basic = secret.map(|secret| basic(client_id, secret)).unwrap_or_default();
-        let secrets = [token.expose_secret(), secret.map_or("", |s| s.expose_secret()), &basic];
+        let mut secrets: Vec<&str> = named.secrets.iter().map(String::as_str).collect();
+        secrets.extend([
+            token.expose_secret(),
+            provider.client_secret.as_ref().map_or("", |s| s.expose_secret()),
+        ]);
         let method = match data.method {
             RevokeMethod::Post => Method::POST,
             RevokeMethod::Delete => Method::DELETE,
@@ -117,8 +119,9 @@ impl OAuth {
     }
 }
 
-fn fill(template: &str, client_id: &str) -> Result<Url, OAuthError> {
+/// The URL with the client id where it wants it.
+pub(crate) fn filled(mut place: Place, client_id: &str) -> Result<Url, OAuthError> {
     let encoded = percent_encoding::utf8_percent_encode(client_id, percent_encoding::NON_ALPHANUMERIC);
-    Url::parse(&template.replace("{client_id}", &encoded.to_string()))
-        .map_err(|_| OAuthError::nonsense("the revocation URL cannot be read"))
+    place.fill(&Values::from([("client_id".to_owned(), encoded.to_string())]));
+    place.url().cloned().ok_or_else(|| OAuthError::nonsense("the revocation URL cannot be read"))
 }

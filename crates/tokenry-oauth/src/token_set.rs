@@ -6,9 +6,10 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokenry_model::{Account, Scopes};
 
-use crate::OAuthError;
 use crate::answer::{Members, at, number, text};
+use crate::capture::captured;
 use crate::data::{ExpiryUnit, ProviderData, Spends};
+use crate::{OAuthError, Values};
 
 /// No token is believed to live longer: ten years.
 const MAX_LIFETIME_S: f64 = 10.0 * 365.0 * 86400.0;
@@ -30,6 +31,9 @@ pub struct TokenSet {
     pub id_claims: Option<IdClaims>,
     /// Whose they are, where the answer itself says so and no userinfo does.
     pub account: Option<Account>,
+    /// Values of the answer that are worth keeping ([`Provider::token_captures`](crate::Provider::token_captures)), each
+    /// as it must look. No secrets.
+    pub captured: Values,
 }
 
 /// What a checked id token says about the person (OpenID Connect Core 1.0 §2). The identity is the pair of
@@ -119,6 +123,7 @@ impl TokenSet {
             scopes,
             id_claims: None,
             account: None,
+            captured: captured(data, answer, members),
         })
     }
 }

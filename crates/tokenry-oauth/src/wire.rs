@@ -67,6 +67,15 @@ impl Wire {
         self.policy.check(url)
     }
 
+    /// The status of a bare GET, whatever it is. The body is not read.
+    pub(crate) async fn look(&self, url: &Url) -> Result<u16, OAuthError> {
+        self.check(url)?;
+        let host = url.host_str().unwrap_or_default();
+        let client = if url.scheme() == "https" { &self.https } else { &self.http };
+        let response = client.get(url.clone()).send().await.map_err(|e| self.failure(host, &e, &[]))?;
+        Ok(response.status().as_u16())
+    }
+
     /// Makes the call. Redirects, 429, 408, 425 and 5xx come back as errors.
     pub(crate) async fn send(&self, call: Call<'_>) -> Result<Answer, OAuthError> {
         self.check(call.url)?;

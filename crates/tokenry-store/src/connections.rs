@@ -2,8 +2,8 @@
 
 use sqlx::{FromRow, Row as _};
 use tokenry_model::{
-    Account, Connection, ConnectionId, ConnectionName, ConnectionState, CredentialKind, ProviderId,
-    RefreshIntent, Scopes, Sealed, Timestamp, UserId,
+    Account, Connection, ConnectionId, ConnectionName, ConnectionState, CredentialKind, Deadlines,
+    ProviderId, RefreshIntent, Scopes, Sealed, Timestamp, UserId, Values,
 };
 
 use crate::database::{Store, on};
@@ -23,12 +23,14 @@ pub struct SealedCredential {
 pub struct NewCredential {
     /// What kind it is.
     pub kind: CredentialKind,
+    /// What was asked for. A refresh leaves what the row has.
+    pub requested: Scopes,
     /// What was granted.
     pub scopes: Scopes,
-    /// When the access token dies.
-    pub expires_at: Option<Timestamp>,
-    /// From when on it is to be refreshed.
-    pub due_at: Option<Timestamp>,
+    /// What differs from connection to connection at this service.
+    pub values: Values,
+    /// When what ends.
+    pub times: Deadlines,
 }
 
 /// A connection to insert.
@@ -67,7 +69,7 @@ pub struct OwnedList {
 }
 
 #[derive(FromRow)]
-struct ConnectionRow {
+pub(crate) struct ConnectionRow {
     id: i64,
     user_id: i64,
     name: String,
@@ -78,15 +80,26 @@ struct ConnectionRow {
     state_reason: Option<String>,
     account_id: Option<String>,
     account_label: Option<String>,
+    requested_scopes: String,
     scopes: String,
+    settings: String,
     sealed_access: Vec<u8>,
     sealed_refresh: Option<Vec<u8>>,
     expires_at: Option<i64>,
     due_at: Option<i64>,
+    renew_at: Option<i64>,
+    keep_at: Option<i64>,
+    ends_at: Option<i64>,
+    idle_ends_at: Option<i64>,
     generation: i64,
     lease_owner: Option<String>,
     intent_hash: Option<Vec<u8>>,
     intent_at: Option<i64>,
+    failures: i64,
+    retry_at: Option<i64>,
+    connected_at: Option<i64>,
+    last_refreshed_at: Option<i64>,
+    last_used_at: Option<i64>,
     created_at: i64,
     updated_at: i64,
 }
@@ -94,10 +107,13 @@ struct ConnectionRow {
 macro_rules! columns {
     () => {
         "c.id, c.user_id, c.name, c.token_type, c.provider, c.kind, c.state, c.state_reason, c.account_id, \
-         c.account_label, c.scopes, c.sealed_access, c.sealed_refresh, c.expires_at, c.due_at, c.generation, \
-         c.lease_owner, c.intent_hash, c.intent_at, c.created_at, c.updated_at"
+         c.account_label, c.requested_scopes, c.scopes, c.settings, c.sealed_access, c.sealed_refresh, c.expires_at, \
+         c.due_at, c.renew_at, c.keep_at, c.ends_at, c.idle_ends_at, c.generation, c.lease_owner, c.intent_hash, \
+         c.intent_at, c.failures, c.retry_at, c.connected_at, c.last_refreshed_at, c.last_used_at, c.created_at, \
+         c.updated_at"
     };
 }
+pub(crate) use columns;
 
 impl TryFrom<ConnectionRow> for Connection {
     type Error = StoreError;
@@ -116,18 +132,46 @@ impl TryFrom<ConnectionRow> for Connection {
             state: ConnectionState::parse(&row.state, row.state_reason)
                 .map_err(|e| StoreError::unknown_state("connections", id, &e))?,
             account: row.account_id.map(|id| Account { id, label: row.account_label }),
+            requested: Scopes::split(&row.requested_scopes, " "),
             scopes: Scopes::split(&row.scopes, " "),
+            values: read_values(&row.settings).map_err(|e| corrupt(&e))?,
             access_token: Sealed::new(row.sealed_access),
             refresh_token: row.sealed_refresh.map(Sealed::new),
-            expires_at: row.expires_at.map(Timestamp::from_micros),
-            due_at: row.due_at.map(Timestamp::from_micros),
+            times: Deadlines::from_micros([
+                row.expires_at,
+                row.due_at,
+                row.renew_at,
+                row.keep_at,
+                row.ends_at,
+                row.idle_ends_at,
+            ]),
             generation: row.generation,
             intent: intent(row.intent_hash, row.intent_at, row.lease_owner.is_some())
                 .map_err(|why| corrupt(&why))?,
+            failures: u32::try_from(row.failures).map_err(|_| corrupt(&"a count is below zero"))?,
+            retry_at: at(row.retry_at),
+            connected_at: at(row.connected_at),
+            last_refreshed_at: at(row.last_refreshed_at),
+            last_used_at: at(row.last_used_at),
             created_at: Timestamp::from_micros(row.created_at),
             updated_at: Timestamp::from_micros(row.updated_at),
         })
     }
+}
+
+/// A missing time is no time.
+pub(crate) fn at(micros: Option<i64>) -> Option<Timestamp> {
+    micros.map(Timestamp::from_micros)
+}
+
+/// Values as a row keeps them: a JSON object of texts.
+pub(crate) fn read_values(json: &str) -> Result<Values, serde_json::Error> {
+    serde_json::from_str(json)
+}
+
+pub(crate) fn write_values(values: &Values) -> String {
+    let members = values.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
+    serde_json::Value::Object(members.collect()).to_string()
 }
 
 fn intent(hash: Option<Vec<u8>>, at: Option<i64>, held: bool) -> Result<Option<RefreshIntent>, &'static str> {
@@ -139,10 +183,6 @@ fn intent(hash: Option<Vec<u8>>, at: Option<i64>, held: bool) -> Result<Option<R
         }
         _ => Err("an intent is only half there"),
     }
-}
-
-fn micros(at: Option<Timestamp>) -> Option<i64> {
-    at.map(Timestamp::micros)
 }
 
 impl Store {
@@ -158,9 +198,12 @@ impl Store {
         seal: impl FnOnce(ConnectionId) -> Result<SealedCredential, E> + Send,
     ) -> Result<ConnectionId, E> {
         let insert = "INSERT INTO connections (user_id, name, token_type, provider, kind, state, account_id, \
-                      account_label, scopes, sealed_access, expires_at, due_at, created_at, updated_at) \
-                      VALUES ($1, $2, $3, $4, $5, 'ok', $6, $7, $8, $9, $10, $11, $12, $12) RETURNING id";
+                      account_label, requested_scopes, scopes, settings, sealed_access, expires_at, due_at, renew_at, \
+                      keep_at, ends_at, idle_ends_at, connected_at, created_at, updated_at) \
+                      VALUES ($1, $2, $3, $4, $5, 'ok', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18, \
+                      $18) RETURNING id";
         let fill = "UPDATE connections SET sealed_access = $2, sealed_refresh = $3 WHERE id = $1";
+        let [expires, due, renew, keep, ends, idle] = new.credential.times.to_micros();
         let run = async {
             on!(self, begin, |tx| {
                 let (id,): (i64,) = sqlx::query_as(insert)
@@ -171,10 +214,16 @@ impl Store {
                     .bind(new.credential.kind.as_str())
                     .bind(new.account.as_ref().map(|a| &a.id))
                     .bind(new.account.as_ref().and_then(|a| a.label.as_ref()))
+                    .bind(new.credential.requested.to_string())
                     .bind(new.credential.scopes.to_string())
+                    .bind(write_values(&new.credential.values))
                     .bind(&b""[..])
-                    .bind(micros(new.credential.expires_at))
-                    .bind(micros(new.credential.due_at))
+                    .bind(expires)
+                    .bind(due)
+                    .bind(renew)
+                    .bind(keep)
+                    .bind(ends)
+                    .bind(idle)
                     .bind(now.micros())
                     .fetch_one(&mut *tx)
                     .await
@@ -319,172 +368,6 @@ impl Store {
             .execute(pool)
             .await
             .map(|done| done.rows_affected()))?;
-        Ok(rows == 1)
-    }
-
-    /// Writes what a refresh brought, if the connection still has the credential of `generation`. A refresh token that
-    /// did not come leaves the old one (RFC 6749 §6). Returns whether it was written.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database is away.
-    pub async fn update_refreshed(
-        &self,
-        id: ConnectionId,
-        generation: i64,
-        sealed: &SealedCredential,
-        credential: &NewCredential,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let sql = "UPDATE connections SET sealed_access = $3, sealed_refresh = COALESCE($4, sealed_refresh), \
-                   scopes = $5, expires_at = $6, due_at = $7, updated_at = $8, generation = generation + 1, \
-                   lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
-                   WHERE id = $1 AND generation = $2 AND deleted_at IS NULL";
-        let rows = on!(self, write, |pool| sqlx::query(sql)
-            .bind(id.get())
-            .bind(generation)
-            .bind(sealed.access.as_bytes())
-            .bind(sealed.refresh.as_ref().map(Sealed::as_bytes))
-            .bind(credential.scopes.to_string())
-            .bind(micros(credential.expires_at))
-            .bind(micros(credential.due_at))
-            .bind(now.micros())
-            .execute(pool)
-            .await
-            .map(|done| done.rows_affected()))?;
-        Ok(rows == 1)
-    }
-
-    /// Marks a connection as to be connected again, if it still has the credential of `generation`. The credential is
-    /// kept. Returns whether it was written.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database is away.
-    pub async fn update_reconnect_required(
-        &self,
-        id: ConnectionId,
-        generation: i64,
-        reason: &str,
-    ) -> Result<bool, StoreError> {
-        let sql = "UPDATE connections SET state = 'reconnect_required', state_reason = $3, \
-                   lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
-                   WHERE id = $1 AND generation = $2 AND deleted_at IS NULL";
-        let rows = on!(self, write, |pool| sqlx::query(sql)
-            .bind(id.get())
-            .bind(generation)
-            .bind(reason)
-            .execute(pool)
-            .await
-            .map(|done| done.rows_affected()))?;
-        Ok(rows == 1)
-    }
-
-    /// Gives a connection a new grant for the same account, whatever it held before: a person's consent wins over a
-    /// refresh in flight. When no refresh token came, one that was still good stays: many providers give one at the first
-    /// consent only. Returns whether the connection is still there.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database is away.
-    pub async fn update_reconnected(
-        &self,
-        id: ConnectionId,
-        label: Option<&str>,
-        sealed: &SealedCredential,
-        credential: &NewCredential,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let sql = "UPDATE connections SET kind = $2, state = 'ok', state_reason = NULL, \
-                   account_label = COALESCE($3, account_label), sealed_access = $4, \
-                   sealed_refresh = CASE WHEN $10 = 1 AND kind = 'oauth2' AND state = 'ok' \
-                   THEN sealed_refresh ELSE $5 END, \
-                   scopes = $6, expires_at = $7, due_at = $8, updated_at = $9, generation = generation + 1, \
-                   lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
-                   WHERE id = $1 AND deleted_at IS NULL";
-        let rows = on!(self, write, |pool| sqlx::query(sql)
-            .bind(id.get())
-            .bind(credential.kind.as_str())
-            .bind(label)
-            .bind(sealed.access.as_bytes())
-            .bind(sealed.refresh.as_ref().map(Sealed::as_bytes))
-            .bind(credential.scopes.to_string())
-            .bind(micros(credential.expires_at))
-            .bind(micros(credential.due_at))
-            .bind(now.micros())
-            .bind(i64::from(sealed.refresh.is_none()))
-            .execute(pool)
-            .await
-            .map(|done| done.rows_affected()))?;
-        Ok(rows == 1)
-    }
-
-    /// Makes a user's connection a plain stored token. With `revoke`, a grant it held goes to the revocations, in the
-    /// same transaction. Returns whether the connection is there.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database is away.
-    pub async fn update_plain_token(
-        &self,
-        user: UserId,
-        id: ConnectionId,
-        sealed: &Sealed,
-        revoke: bool,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let sql = "UPDATE connections SET kind = 'plain', state = 'ok', state_reason = NULL, account_id = NULL, \
-                   account_label = NULL, scopes = '', sealed_access = $3, sealed_refresh = NULL, expires_at = NULL, \
-                   due_at = NULL, updated_at = $4, generation = generation + 1, \
-                   lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
-                   WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
-        let rows = on!(self, begin, |tx| {
-            if revoke {
-                let queue = crate::revocations::QUEUE_GRANT;
-                let at = now.micros();
-                sqlx::query(queue).bind(user.get()).bind(id.get()).bind(at).execute(&mut *tx).await?;
-            }
-            let done = sqlx::query(sql)
-                .bind(user.get())
-                .bind(id.get())
-                .bind(sealed.as_bytes())
-                .bind(now.micros())
-                .execute(&mut *tx)
-                .await?;
-            tx.commit().await?;
-            done.rows_affected()
-        });
-        Ok(rows == 1)
-    }
-
-    /// Deletes a user's connection: it is marked, and its credential is gone from the row at once. With `revoke`, a grant
-    /// it held goes to the revocations, in the same transaction. Returns whether the connection was there.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database is away.
-    pub async fn delete_connection(
-        &self,
-        user: UserId,
-        id: ConnectionId,
-        revoke: bool,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let sql = "UPDATE connections SET deleted_at = $3, updated_at = $3, sealed_access = $4, \
-                   sealed_refresh = NULL, due_at = NULL, generation = generation + 1, \
-                   lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
-                   WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
-        let rows = on!(self, begin, |tx| {
-            if revoke {
-                let queue = crate::revocations::QUEUE_GRANT;
-                let at = now.micros();
-                sqlx::query(queue).bind(user.get()).bind(id.get()).bind(at).execute(&mut *tx).await?;
-            }
-            let done = sqlx::query(sql)
-                .bind(user.get())
-                .bind(id.get())
-                .bind(now.micros())
-                .bind(&b""[..])
-                .execute(&mut *tx)
-                .await?;
-            tx.commit().await?;
-            done.rows_affected()
-        });
         Ok(rows == 1)
     }
 }

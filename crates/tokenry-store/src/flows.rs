@@ -1,7 +1,11 @@
 //! Flows: connects that have begun.
 
-use tokenry_model::{Flow, FlowStage, ProviderId, Scopes, Sealed, StateHash, Timestamp, UserId};
+use tokenry_model::{
+    ConnectionId, ConnectionName, Flow, FlowKind, FlowStage, ProviderId, Scopes, Sealed, StateHash,
+    Timestamp, UserId,
+};
 
+use crate::connections::{read_values, write_values};
 use crate::database::{Store, on};
 use crate::error::StoreError;
 
@@ -46,12 +50,16 @@ struct FlowRow {
     sealed_grant: Option<Vec<u8>>,
     expires_at: i64,
     created_at: i64,
+    kind: String,
+    settings: String,
+    name: Option<String>,
+    connection_id: Option<i64>,
 }
 
 macro_rules! columns {
     () => {
         "state_hash, user_id, token_type, provider, redirect_uri, token_url, scopes, sealed_secrets, browser_hash, \
-         sealed_grant, expires_at, created_at"
+         sealed_grant, expires_at, created_at, kind, settings, name, connection_id"
     };
 }
 
@@ -70,6 +78,14 @@ impl FlowRow {
             scopes: Scopes::split(&self.scopes, " "),
             secrets: Sealed::new(self.sealed_secrets),
             expires_at: Timestamp::from_micros(self.expires_at),
+            kind: FlowKind::parse(&self.kind)
+                .map_err(|e| StoreError::unknown_state("flows of user", self.user_id, &e))?,
+            values: read_values(&self.settings).map_err(|e| corrupt(&e))?,
+            name: self.name.as_deref().map(ConnectionName::parse).transpose().map_err(|e| corrupt(&e))?,
+            connection: self
+                .connection_id
+                .map(|id| StoreError::check_id("flows of user", self.user_id, id).map(ConnectionId::new))
+                .transpose()?,
         };
         Ok((flow, self.sealed_grant.map(Sealed::new)))
     }
@@ -92,8 +108,8 @@ impl Store {
     /// [`StoreError`] when the database is away.
     pub async fn insert_flow(&self, flow: &NewFlow, now: Timestamp) -> Result<(), StoreError> {
         let sql = "INSERT INTO flows (state_hash, user_id, token_type, provider, redirect_uri, token_url, scopes, \
-                   sealed_secrets, browser_hash, stage, expires_at, created_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+                   sealed_secrets, browser_hash, stage, expires_at, created_at, kind, settings, name, connection_id) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
         on!(self, write, |pool| sqlx::query(sql)
             .bind(&flow.state_hash.as_bytes()[..])
             .bind(flow.user_id.get())
@@ -107,6 +123,10 @@ impl Store {
             .bind(FlowStage::Pending.as_str())
             .bind(flow.expires_at.micros())
             .bind(now.micros())
+            .bind(flow.kind.as_str())
+            .bind(write_values(&flow.values))
+            .bind(flow.name.as_ref().map(ConnectionName::as_str))
+            .bind(flow.connection.map(ConnectionId::get))
             .execute(pool)
             .await)?;
         Ok(())

@@ -21,7 +21,7 @@ impl Store {
         intent: &RefreshIntent,
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE connections SET lease_owner = $3, lease_until = $4, intent_hash = $5, intent_at = $6 \
-                   WHERE id = $1 AND generation = $2 AND deleted_at IS NULL AND state = 'ok' \
+                   WHERE id = $1 AND generation = $2 AND deleted_at IS NULL AND state IN ('ok', 'quarantined') \
                    AND (lease_until IS NULL OR lease_until <= $6)";
         let rows = on!(self, write, |pool| sqlx::query(sql)
             .bind(id.get())
@@ -55,29 +55,5 @@ impl Store {
             .await
             .map(|done| done.rows_affected()))?;
         Ok(rows == 1)
-    }
-
-    /// Gives a lease back after a refresh that brought nothing. With `spent_unknown` the intent stays: no answer came, so the
-    /// refresh token may be spent.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database is away.
-    pub async fn delete_lease(
-        &self,
-        id: ConnectionId,
-        owner: &str,
-        spent_unknown: bool,
-    ) -> Result<(), StoreError> {
-        let sql = "UPDATE connections SET lease_owner = NULL, lease_until = NULL, \
-                   intent_hash = CASE WHEN $3 = 1 THEN intent_hash ELSE NULL END, \
-                   intent_at = CASE WHEN $3 = 1 THEN intent_at ELSE NULL END \
-                   WHERE id = $1 AND lease_owner = $2";
-        on!(self, write, |pool| sqlx::query(sql)
-            .bind(id.get())
-            .bind(owner)
-            .bind(i64::from(spent_unknown))
-            .execute(pool)
-            .await)?;
-        Ok(())
     }
 }

@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod connections;
+mod credentials;
 mod database;
 mod error;
 mod flows;
+mod health;
 mod keys;
 mod leases;
 mod logins;
+mod renewals;
 mod revocations;
 mod spool;
 mod users;
@@ -17,6 +20,7 @@ pub use error::StoreError;
 pub use flows::{FlowClaim, NewFlow, Parked};
 pub use keys::{StoredKey, StoredSigningKey};
 pub use logins::Bucket;
-pub use revocations::Revocation;
+pub use renewals::{Due, Ending, Failed};
+pub use revocations::{NewRevocation, Revocation};
 pub use spool::{Spool, Spooled};
 pub use users::{Login, NewUser};

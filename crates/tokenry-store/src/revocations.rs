@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tokenry_model::{ConnectionId, ProviderId, Sealed, Timestamp, UserId};
+use tokenry_model::{ConnectionId, ProviderId, Sealed, Timestamp, UserId, Values};
 
-use crate::connections::SealedCredential;
+use crate::connections::{SealedCredential, read_values, write_values};
 use crate::database::{Store, on};
 use crate::error::StoreError;
 
@@ -21,6 +21,8 @@ pub struct Revocation {
     pub provider: ProviderId,
     /// The account that had granted it, where it is known.
     pub account_id: Option<String>,
+    /// What differs from connection to connection at this provider.
+    pub values: Values,
     /// The grant.
     pub sealed: SealedCredential,
     /// How often it was tried.
@@ -29,11 +31,28 @@ pub struct Revocation {
     pub created_at: Timestamp,
 }
 
+/// A grant to revoke whose connection no longer holds it.
+#[derive(Debug, Clone, Copy)]
+pub struct NewRevocation<'a> {
+    /// Whose connection it was.
+    pub user_id: UserId,
+    /// Which connection it was.
+    pub connection_id: ConnectionId,
+    /// Whom to tell.
+    pub provider: &'a ProviderId,
+    /// The account that had granted it, where it is known.
+    pub account_id: Option<&'a str>,
+    /// What differs from connection to connection at this provider.
+    pub values: &'a Values,
+    /// The grant, sealed for the connection.
+    pub sealed: &'a SealedCredential,
+}
+
 /// Copies the grant of a live connection into the revocations. $1 user, $2 connection, $3 now.
 pub(crate) const QUEUE_GRANT: &str = "INSERT INTO revocations \
-    (user_id, connection_id, provider, account_id, sealed_access, sealed_refresh, next_attempt_at, created_at) \
-    SELECT user_id, id, provider, account_id, sealed_access, sealed_refresh, $3, $3 FROM connections \
-    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL AND kind = 'oauth2'";
+    (user_id, connection_id, provider, account_id, settings, sealed_access, sealed_refresh, next_attempt_at, created_at) \
+    SELECT user_id, id, provider, account_id, settings, sealed_access, sealed_refresh, $3, $3 FROM connections \
+    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL AND kind = 'oauth2' AND state <> 'revoked'";
 
 #[derive(sqlx::FromRow)]
 struct RevocationRow {
@@ -42,6 +61,7 @@ struct RevocationRow {
     connection_id: i64,
     provider: String,
     account_id: Option<String>,
+    settings: String,
     sealed_access: Vec<u8>,
     sealed_refresh: Option<Vec<u8>>,
     attempts: i64,
@@ -60,6 +80,7 @@ impl TryFrom<RevocationRow> for Revocation {
             provider: ProviderId::parse(&row.provider)
                 .map_err(|e| StoreError::corrupt("revocations", row.id, e))?,
             account_id: row.account_id,
+            values: read_values(&row.settings).map_err(|e| StoreError::corrupt("revocations", row.id, e))?,
             sealed: SealedCredential {
                 access: Sealed::new(row.sealed_access),
                 refresh: row.sealed_refresh.map(Sealed::new),
@@ -75,24 +96,17 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database is away.
-    pub async fn insert_revocation(
-        &self,
-        user: UserId,
-        connection: ConnectionId,
-        provider: &ProviderId,
-        account_id: Option<&str>,
-        sealed: &SealedCredential,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO revocations (user_id, connection_id, provider, account_id, sealed_access, \
-                   sealed_refresh, next_attempt_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+    pub async fn insert_revocation(&self, new: &NewRevocation<'_>, now: Timestamp) -> Result<(), StoreError> {
+        let sql = "INSERT INTO revocations (user_id, connection_id, provider, account_id, settings, sealed_access, \
+                   sealed_refresh, next_attempt_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
         on!(self, write, |pool| sqlx::query(sql)
-            .bind(user.get())
-            .bind(connection.get())
-            .bind(provider.as_str())
-            .bind(account_id)
-            .bind(sealed.access.as_bytes())
-            .bind(sealed.refresh.as_ref().map(Sealed::as_bytes))
+            .bind(new.user_id.get())
+            .bind(new.connection_id.get())
+            .bind(new.provider.as_str())
+            .bind(new.account_id)
+            .bind(write_values(new.values))
+            .bind(new.sealed.access.as_bytes())
+            .bind(new.sealed.refresh.as_ref().map(Sealed::as_bytes))
             .bind(now.micros())
             .execute(pool)
             .await)?;
@@ -114,8 +128,8 @@ impl Store {
         let sql = "UPDATE revocations SET attempts = attempts + 1, next_attempt_at = $2 WHERE id IN \
                    (SELECT id FROM revocations WHERE next_attempt_at <= $1 AND ($3 = 0 OR connection_id = $3) \
                    ORDER BY next_attempt_at LIMIT $4) AND next_attempt_at <= $1 \
-                   RETURNING id, user_id, connection_id, provider, account_id, sealed_access, sealed_refresh, attempts, \
-                   created_at";
+                   RETURNING id, user_id, connection_id, provider, account_id, settings, sealed_access, sealed_refresh, \
+                   attempts, created_at";
         let rows: Vec<RevocationRow> = on!(self, write, |pool| sqlx::query_as(sql)
             .bind(now.micros())
             .bind(now.plus(retry_in).micros())

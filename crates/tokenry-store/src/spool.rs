@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use tokenry_model::{Account, ConnectionId, CredentialKind, ProviderId, Scopes, Sealed, Timestamp, UserId};
+use tokenry_model::{
+    Account, ConnectionId, CredentialKind, Deadlines, ProviderId, Scopes, Sealed, UserId, Values,
+};
 
 use crate::connections::{NewCredential, SealedCredential};
 
@@ -41,8 +43,8 @@ struct SpoolFile {
     access: String,
     refresh: Option<String>,
     scopes: Scopes,
-    expires_at: Option<i64>,
-    due_at: Option<i64>,
+    times: [Option<i64>; 6],
+    values: Values,
 }
 
 /// A directory of waiting answers.
@@ -71,8 +73,8 @@ impl Spool {
             access: encode(&spooled.sealed.access),
             refresh: spooled.sealed.refresh.as_ref().map(encode),
             scopes: spooled.credential.scopes.clone(),
-            expires_at: spooled.credential.expires_at.map(Timestamp::micros),
-            due_at: spooled.credential.due_at.map(Timestamp::micros),
+            times: spooled.credential.times.to_micros(),
+            values: spooled.credential.values.clone(),
         };
         let path = self.path_of(spooled);
         let unfinished = path.with_extension("unfinished");
@@ -162,9 +164,10 @@ fn read(file: SpoolFile) -> Option<Spooled> {
         sealed: SealedCredential { access: decode(&file.access)?, refresh },
         credential: NewCredential {
             kind: CredentialKind::OAuth2,
+            requested: Scopes::default(),
             scopes: file.scopes,
-            expires_at: file.expires_at.map(Timestamp::from_micros),
-            due_at: file.due_at.map(Timestamp::from_micros),
+            values: file.values,
+            times: Deadlines::from_micros(file.times),
         },
     })
 }
@@ -172,6 +175,8 @@ fn read(file: SpoolFile) -> Option<Spooled> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use tokenry_model::Timestamp;
 
     fn spooled(refresh: Option<&[u8]>) -> Spooled {
         Spooled {
@@ -186,9 +191,10 @@ mod tests {
             },
             credential: NewCredential {
                 kind: CredentialKind::OAuth2,
+                requested: Scopes::default(),
                 scopes: ["a", "b"].into_iter().collect(),
-                expires_at: Some(Timestamp::from_micros(5)),
-                due_at: None,
+                values: Values::from([("realm".to_owned(), "7".to_owned())]),
+                times: Deadlines { expires_at: Some(Timestamp::from_micros(5)), ..Deadlines::default() },
             },
         }
     }

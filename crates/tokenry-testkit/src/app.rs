@@ -62,6 +62,8 @@ impl TestApp {
         config.database_url = format!("sqlite://{}", data.path().join("tokenry.db").display()).into();
         config.master_key = MasterKeySource::DataDir(data.path().join("master.key"));
         config.outbound.allow_private = true;
+        // A test that counts refreshes must make each of them itself.
+        config.refresh_ahead = false;
         change(&mut config);
         Self::run(config, listener, data, Arc::default()).await
     }
@@ -251,6 +253,15 @@ impl ApiClient {
         Answer { status, headers, body: response.text().await.unwrap() }
     }
 
+    /// GET from a server that may be gone before it answers; nothing then.
+    pub async fn try_get(&self, path: &str) -> Option<Answer> {
+        let token = self.token.as_deref().unwrap_or_default();
+        let request = self.http.get(format!("{}{path}", self.base)).header("authorization", token);
+        let response = request.send().await.ok()?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Some(Answer { status, headers, body: response.text().await.ok()? })
+    }
+
     async fn json(&self, method: Method, path: &str, body: &Value) -> Answer {
         self.send(method, path, &[("content-type", "application/json")], body.to_string().into_bytes()).await
     }
@@ -313,6 +324,11 @@ impl TestUser {
     /// The token of a connection, which must be there.
     pub async fn token_of(&self, id: i64) -> String {
         self.get_token(id).await.expect(StatusCode::OK).text("token")
+    }
+
+    /// What there is to say about a connection.
+    pub async fn detail(&self, id: i64) -> Value {
+        self.api.get(&self.path(&format!("connections/{id}"))).await.expect(StatusCode::OK).json()
     }
 
     /// The list of connections.

@@ -1,5 +1,7 @@
 //! `/api/users/{username}/…`: a person's connections.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -16,6 +18,8 @@ use crate::router::App;
 
 /// The largest page that can be asked for.
 const MAX_LIMIT: i64 = 1000;
+/// The longest life that can be asked for, in seconds: a year.
+const MAX_MIN_VALID_S: u64 = 31_536_000;
 
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct AddBody {
@@ -124,10 +128,14 @@ pub(crate) async fn add(
 
 /// Get the token of a connection, valid now.
 ///
-/// An OAuth token that is due is refreshed first.
+/// An OAuth token that is due is refreshed first. With `min_valid_for`, so is one that dies earlier than that: you get a
+/// token that lives at least so long, or an error. A token without a known end outlives every wish.
 #[utoipa::path(
     get, path = "/api/users/{username}/get/connection/{id}", tag = "connections",
-    params(("username" = String, Path, description = "Your username"), ("id" = i64, Path, minimum = 1)),
+    params(
+        ("username" = String, Path, description = "Your username"), ("id" = i64, Path, minimum = 1),
+        ("min_valid_for" = Option<u64>, Query, minimum = 0, maximum = 31_536_000, description = "How long it must live from now on, in seconds"),
+    ),
     security(("access_token" = [])),
     responses(
         (status = 200, body = Token),
@@ -142,9 +150,29 @@ pub(crate) async fn get(
     State(app): State<App>,
     caller: Caller,
     OwnedId { owner, id }: OwnedId,
+    RawQuery(query): RawQuery,
 ) -> Result<Json<Token>, ApiError> {
-    let token = app.broker.hand_out(&caller.claims, &owner, id).await?;
-    Ok(Json(Token { token: token.expose_secret().to_owned() }))
+    let min_valid = min_valid_for(query.as_deref().unwrap_or_default())?;
+    let fresh = app.broker.hand_out(&caller.claims, &owner, id, min_valid).await?;
+    Ok(Json(Token { token: fresh.token.expose_secret().to_owned() }))
+}
+
+/// Reads `min_valid_for`. Anything else in the query is not ours to judge.
+pub(crate) fn min_valid_for(query: &str) -> Result<Duration, ApiError> {
+    let mut found = None;
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        if name == "min_valid_for" {
+            let seconds = value.parse().ok().filter(|seconds| *seconds <= MAX_MIN_VALID_S);
+            if seconds.is_none() || found.is_some() {
+                return Err(ApiError::field(
+                    &name,
+                    "must be a whole number of seconds, at most 31536000 (a year)",
+                ));
+            }
+            found = seconds;
+        }
+    }
+    Ok(Duration::from_secs(found.unwrap_or(0)))
 }
 
 /// List your connections, oldest first.

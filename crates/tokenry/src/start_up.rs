@@ -24,9 +24,11 @@ pub fn report(config: &Config, opened: &Opened, server: &Server) -> String {
         );
     }
     let (mut ready, mut missing) = (Vec::new(), Vec::new());
-    for provider in server.broker().catalogue().iter() {
+    let catalogue = server.broker().catalogue();
+    for provider in catalogue.iter() {
         match provider.readiness() {
-            Readiness::Ready => ready.push(provider),
+            // Settings are for whoever connects to say.
+            Readiness::Ready | Readiness::NeedsSettings { .. } => ready.push(provider),
             Readiness::Missing { what, .. } => missing.push((provider, what)),
             // Nothing the operator could set up; a pasted token works.
             Readiness::NotSupported { .. } => {}

@@ -13,13 +13,12 @@ use url::Url;
 
 pub(crate) use self::place::Place;
 pub use self::place::Setting;
-#[cfg(test)]
-pub(crate) use self::place::names_in_host;
-pub use self::tokens::{CountedFrom, Rotation, RotationMode};
+pub(crate) use self::place::{names, names_in_host};
 pub(crate) use self::tokens::{
-    ExpiryData, ExpiryUnit, Method, RefreshData, RevokeAuth, RevokeData, RevokeMethod, RevokeTokens, Spends,
-    TokenAuth, TokenData, TokenIn, UpgradeData,
+    Algorithm, ExpiryData, ExpiryUnit, Method, RefreshData, RevokeAuth, RevokeData, RevokeMethod,
+    RevokeTokens, SignedData, Spends, TokenData, TokenIn, UpgradeData,
 };
+pub use self::tokens::{CountedFrom, Rotation, RotationMode};
 use crate::Issuer;
 
 /// How a service lets programs in.
@@ -123,11 +122,7 @@ impl ProviderData {
 
     /// Every URL that may hold placeholders.
     pub(crate) fn places(&self) -> Vec<&Place> {
-        self.places_of_tokens()
-            .into_iter()
-            .chain([&self.identity.url, &self.api.base_url])
-            .flatten()
-            .collect()
+        self.secret_places().into_iter().chain([&self.identity.url, &self.api.base_url]).flatten().collect()
     }
 
     /// The places without which tokens cannot be had and kept.
@@ -135,25 +130,59 @@ impl ProviderData {
         [&self.authorize.url, &self.token.url, &self.refresh.url]
     }
 
-    /// Puts the settings that have a default into the URLs.
-    pub(crate) fn fill_defaults(&mut self) {
-        let defaults: BTreeMap<String, String> =
-            self.config.iter().filter_map(|(name, c)| Some((name.clone(), c.default.clone()?))).collect();
-        let places = [
+    /// Whether people are sent to the same place, and codes too: the same addresses, with the same limits on what may stand
+    /// in them.
+    pub(crate) fn has_endpoints_of(&self, other: &Self) -> bool {
+        let limits = |data: &Self, name: &str| {
+            data.config.get(name).map(|setting| (setting.pattern, setting.one_of.clone()))
+        };
+        let names = [&self.authorize.url, &self.token.url].into_iter().flatten().flat_map(Place::names);
+        self.authorize.url == other.authorize.url
+            && self.token.url == other.token.url
+            && names.into_iter().all(|name| limits(self, name) == limits(other, name))
+    }
+
+    /// The places that see the client's secret, and the one that sends people to them.
+    pub(crate) fn secret_places(&self) -> [&Option<Place>; 5] {
+        [&self.authorize.url, &self.token.url, &self.refresh.url, &self.device.url, &self.revoke.url]
+    }
+
+    /// Puts values into the URLs: `guarded` into those that see the client's secret, `values` into the others.
+    pub(crate) fn fill(&mut self, values: &BTreeMap<String, String>, guarded: &BTreeMap<String, String>) {
+        let secret = [
             &mut self.authorize.url,
             &mut self.token.url,
             &mut self.refresh.url,
-            &mut self.identity.url,
-            &mut self.api.base_url,
+            &mut self.device.url,
+            &mut self.revoke.url,
         ];
-        for place in places.into_iter().flatten() {
-            place.fill(&defaults);
+        for place in secret.into_iter().flatten() {
+            place.fill(guarded);
         }
-        if let Some(url) = &mut self.revoke.url {
-            for (name, value) in &defaults {
-                *url = url.replace(&format!("{{{name}}}"), value);
-            }
+        for place in [&mut self.identity.url, &mut self.api.base_url].into_iter().flatten() {
+            place.fill(values);
         }
+    }
+
+    /// A name in a URL that nothing can fill in. Captured values may stand in the API's address only: where tokens go is
+    /// not for an answer to say.
+    pub(crate) fn unknown_name(&self) -> Option<&str> {
+        let is_setting = |name: &&str| self.config.contains_key(*name);
+        let captured =
+            |name: &&str| self.token.capture.contains_key(*name) || self.callback.capture.contains_key(*name);
+        let base = self.api.base_url.as_ref();
+        let rest = self
+            .places()
+            .into_iter()
+            .filter(|place| base != Some(*place) && self.revoke.url.as_ref() != Some(*place));
+        let revoke = self.revoke.url.iter().flat_map(Place::names).filter(|name| *name != "client_id");
+        let base = base.into_iter().flat_map(Place::names).filter(|name| !captured(name));
+        rest.flat_map(Place::names).chain(revoke).chain(base).find(|name| !is_setting(name))
+    }
+
+    /// The settings that have a default.
+    pub(crate) fn defaults(&self) -> BTreeMap<String, String> {
+        self.config.iter().filter_map(|(name, c)| Some((name.clone(), c.default.clone()?))).collect()
     }
 }
 
@@ -168,6 +197,8 @@ pub(crate) struct AuthorizeData {
     pub(crate) drop: Vec<String>,
     /// Behind the `#`.
     pub(crate) fragment: Option<String>,
+    /// Where the request is pushed first (RFC 9126).
+    pub(crate) pushed_url: Option<Url>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -371,11 +402,33 @@ pub(crate) struct RedirectData {
     pub(crate) named: bool,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+/// How the client names itself at the device authorization endpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DeviceAuth {
+    /// As at the token endpoint (RFC 8628 §3.1).
+    #[default]
+    AsToken,
+    /// Only the id.
+    None,
+}
+
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DeviceData {
     /// The device authorization endpoint (RFC 8628 §3.1).
-    pub(crate) url: Option<Url>,
+    pub(crate) url: Option<Place>,
+    pub(crate) auth: DeviceAuth,
+    /// The field with the scopes.
+    pub(crate) scope_param: String,
+    /// Whether the scopes are sent again with every question whether the person has said yes.
+    pub(crate) send_scope: bool,
+}
+
+impl Default for DeviceData {
+    fn default() -> Self {
+        Self { url: None, auth: DeviceAuth::default(), scope_param: "scope".to_owned(), send_scope: false }
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

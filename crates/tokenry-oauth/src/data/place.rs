@@ -37,16 +37,31 @@ impl Place {
         let Self::Template(template) = self else { return };
         let mut text = template.clone();
         for (name, value) in values {
-            text = text.replace(&format!("{{{name}}}"), value);
+            let name = format!("{{{name}}}");
+            // A whole URL may end with a slash; what follows it here begins with one.
+            let value = if template.starts_with(&name) { value.trim_end_matches('/') } else { value };
+            text = text.replace(&name, value);
         }
         if !names(&text).is_empty() {
             *self = Self::Template(text);
-        } else if let Ok(url) = Url::parse(&text)
+        } else if let (Ok(url), Ok(meant)) = (Url::parse(&text), Url::parse(&probe(template)))
             && url.host_str().is_some_and(|host| host.ends_with(&literal_end_of_host(template)))
             && url.username().is_empty()
-            && url.port().is_none()
+            && url.password().is_none()
+            && (url.scheme(), url.port()) == (meant.scheme(), meant.port())
         {
             *self = Self::Url(url);
+        }
+    }
+
+    /// The names whose values say whose host it is: those in a host that does not end with a name of the provider's own,
+    /// such as `.example.com`.
+    pub(crate) fn names_that_decide_the_host(&self) -> Vec<&str> {
+        match self {
+            Self::Template(template) if literal_end_of_host(template).matches('.').count() < 2 => {
+                names_in_host(template)
+            }
+            _ => Vec::new(),
         }
     }
 }
@@ -55,11 +70,7 @@ impl TryFrom<String> for Place {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        // What stands in for a name is a good host, label and path segment alike.
-        let mut probe = text.clone();
-        for name in names(&text) {
-            probe = probe.replace(&format!("{{{name}}}"), "x");
-        }
+        let probe = probe(&text);
         if probe.contains(['{', '}']) {
             return Err(format!("{text:?} has a brace that belongs to no name"));
         }
@@ -68,7 +79,21 @@ impl TryFrom<String> for Place {
     }
 }
 
-fn names(text: &str) -> Vec<&str> {
+/// The URL with something harmless for each name: `x` is a good host, label and path segment alike. A name at the very
+/// beginning stands for a whole URL.
+fn probe(text: &str) -> String {
+    let mut probe = text.to_owned();
+    for name in names(text) {
+        let name = format!("{{{name}}}");
+        if let Some(rest) = probe.strip_prefix(&name) {
+            probe = format!("https://x{rest}");
+        }
+        probe = probe.replace(&name, "x");
+    }
+    probe
+}
+
+pub(crate) fn names(text: &str) -> Vec<&str> {
     let is_name = |name: &str| {
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
     };
@@ -81,7 +106,6 @@ fn names(text: &str) -> Vec<&str> {
 }
 
 /// The names within the host.
-#[cfg(test)]
 pub(crate) fn names_in_host(template: &str) -> Vec<&str> {
     let after_scheme = template.split_once("://").map_or(template, |(_, rest)| rest);
     names(after_scheme.split(['/', '?', '#']).next().unwrap_or_default())
@@ -91,6 +115,7 @@ pub(crate) fn names_in_host(template: &str) -> Vec<&str> {
 fn literal_end_of_host(template: &str) -> String {
     let after_scheme = template.split_once("://").map_or(template, |(_, rest)| rest);
     let host = after_scheme.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(host, _port)| host);
     host.rsplit('}').next().unwrap_or_default().to_ascii_lowercase()
 }
 
@@ -111,7 +136,7 @@ pub(crate) enum Pattern {
     Word,
     /// One part of a path: letters, digits, `.`, `_` and `-`, and no two dots in a row. Not for hosts.
     Segment,
-    /// An `https` URL.
+    /// An `https` URL, without user name, query and fragment.
     Url,
 }
 
@@ -134,8 +159,25 @@ impl Pattern {
                     && text != "."
             }
             Self::Url => {
-                Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.username().is_empty())
+                Url::parse(text).is_ok_and(|url| {
+                    url.scheme() == "https" && url.username().is_empty() && url.password().is_none()
+                }) && !text.contains(['?', '#', '\\'])
             }
+        }
+    }
+}
+
+impl Pattern {
+    /// What fits, in words for the person who has to write it.
+    pub(crate) const fn in_words(self) -> &'static str {
+        match self {
+            Self::Label => "letters, digits and hyphens, without dots",
+            Self::Host => "a host name, without https:// and without a path",
+            Self::Domain => "the end of a host name",
+            Self::Digits => "digits only",
+            Self::Word => "letters, digits, _ and - only",
+            Self::Segment => "letters, digits, dots, _ and - only",
+            Self::Url => "a URL that begins with https:// and has no ? and no #",
         }
     }
 }
@@ -155,7 +197,6 @@ fn is_domain(text: &str) -> bool {
 
 impl Pattern {
     /// Whether what fits may stand in a host.
-    #[cfg(test)]
     pub(crate) const fn is_for_hosts(self) -> bool {
         matches!(self, Self::Label | Self::Host | Self::Domain)
     }
@@ -182,6 +223,15 @@ impl Setting {
     pub fn accepts(&self, value: &str) -> bool {
         self.pattern.fits(value) && (self.one_of.is_empty() || self.one_of.iter().any(|v| v == value))
     }
+
+    /// What a value must be, as the end of a sentence, with the example.
+    pub fn in_words(&self) -> String {
+        if self.one_of.is_empty() {
+            format!("it must be {}, such as {}", self.pattern.in_words(), self.example)
+        } else {
+            format!("it must be one of {}", self.one_of.join(", "))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -206,6 +256,8 @@ mod tests {
         assert_eq!(fill("https://{name}.{other}/a", "acme"), None);
         assert_eq!(place("https://{a}.p.example/{b}").names(), ["a", "b"]);
         assert!(place("https://p.example/a").url().is_some());
+        assert_eq!(fill("{name}/api", "https://p.example/").as_deref(), Some("https://p.example/api"));
+        assert_eq!(fill("{name}/api", "p.example"), None);
     }
 
     #[test]
@@ -214,6 +266,35 @@ mod tests {
             ["evil.example/", "evil.example#", "evil.example?", "a@evil.example/", "evil.example:80/"]
         {
             assert_eq!(fill("https://{name}.p.example/a", value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_value_moves_neither_scheme_nor_port() {
+        for (template, value) in [
+            ("{name}/a", "http://p.example"),
+            ("{name}/a", "https://p.example:8443"),
+            ("{name}/a", "https://u:p@p.example"),
+            ("https://p.example{name}/a", ":8443"),
+            ("https://p.example{name}/a", "@evil.example"),
+        ] {
+            assert_eq!(fill(template, value), None, "{template} {value}");
+        }
+    }
+
+    #[test]
+    fn a_name_decides_the_host_unless_the_host_ends_with_a_name_of_the_provider() {
+        for (template, decides) in [
+            ("https://{name}/a", true),
+            ("https://{name}.example/a", true),
+            ("https://api.{name}/a", true),
+            ("https://x-{name}.com/a", true),
+            ("{name}/a", true),
+            ("https://{name}.p.example/a", false),
+            ("https://p.example/{name}", false),
+            ("https://p.example/a?b={name}", false),
+        ] {
+            assert_eq!(place(template).names_that_decide_the_host().contains(&"name"), decides, "{template}");
         }
     }
 
@@ -248,7 +329,17 @@ mod tests {
                 vec!["", "..", ".", "a/b", "a?b", "a%2fb", "a..b"],
             ),
             (Word, vec!["a_B-1"], vec!["", "a b", "a/b"]),
-            (Url, vec!["https://p.example"], vec!["http://p.example", "p.example", "https://u@p.example"]),
+            (
+                Url,
+                vec!["https://p.example", "https://p.example/a/b"],
+                vec![
+                    "http://p.example",
+                    "p.example",
+                    "https://u@p.example",
+                    "https://p.example/?a",
+                    "https://p.example#a",
+                ],
+            ),
         ] {
             for text in good {
                 assert!(pattern.fits(text), "{pattern:?} {text:?}");

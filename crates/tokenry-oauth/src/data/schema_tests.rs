@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::ClientAuth;
 
 const SCHEMA: &str = include_str!("../../provider.schema.json");
 
@@ -67,6 +68,7 @@ fn the_schema_names_exactly_the_fields_that_the_structs_know() {
     assert_eq!(tables.count(), parts.len());
     assert_eq!(keys(&schema["$defs"]["capture"]), fields_of::<Capture>());
     assert_eq!(keys(&schema["properties"]["token"]["properties"]["upgrade"]), fields_of::<UpgradeData>());
+    assert_eq!(keys(&schema["properties"]["token"]["properties"]["signed"]), fields_of::<SignedData>());
     assert_eq!(keys(&schema["$defs"]["setting"]), fields_of::<Setting>());
 }
 
@@ -76,7 +78,7 @@ fn the_schema_names_exactly_the_words_that_the_enums_know() {
     for (path, known) in [
         ("/properties/kind", variants_of::<Kind>()),
         ("/properties/token/properties/method", variants_of::<Method>()),
-        ("/properties/token/properties/auth", variants_of::<TokenAuth>()),
+        ("/properties/token/properties/auth", variants_of::<ClientAuth>()),
         ("/properties/token/properties/encoding", variants_of::<Encoding>()),
         ("/properties/token/properties/upgrade/properties/method", variants_of::<Method>()),
         ("/properties/refresh/properties/method", variants_of::<Method>()),
@@ -92,6 +94,8 @@ fn the_schema_names_exactly_the_words_that_the_enums_know() {
         ("/properties/identity/properties/from", variants_of::<IdentityFrom>()),
         ("/properties/identity/properties/method", variants_of::<Method>()),
         ("/properties/identity/properties/encoding", variants_of::<Encoding>()),
+        ("/properties/token/properties/signed/properties/alg", variants_of::<Algorithm>()),
+        ("/properties/device/properties/auth", variants_of::<DeviceAuth>()),
         ("/properties/pkce/properties/mode", variants_of::<PkceMode>()),
         ("/$defs/capture/properties/pattern", variants_of::<place::Pattern>()),
         ("/$defs/setting/properties/pattern", variants_of::<place::Pattern>()),

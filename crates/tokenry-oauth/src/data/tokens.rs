@@ -19,40 +19,42 @@ pub(crate) enum Method {
     Get,
 }
 
-/// How the client authenticates at the token endpoint, as far as data can say it.
+/// How a JWT is signed (RFC 7518 §3.1, RFC 8037 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum TokenAuth {
-    Basic,
-    Body,
-    None,
-    /// `Basic` with the secret as the user and no password.
-    SecretAsBasicUser,
-    /// A signed assertion (RFC 7523 §2.2).
-    PrivateKeyJwt,
-    /// The secret itself is a JWT that the client signs and renews.
-    SignedSecret,
+pub(crate) enum Algorithm {
+    #[serde(rename = "RS256")]
+    Rs256,
+    #[serde(rename = "ES256")]
+    Es256,
+    #[serde(rename = "EdDSA")]
+    EdDsa,
 }
 
-impl TokenAuth {
-    /// The way as the engine knows it; `None` for those that it does not know yet.
-    pub(crate) const fn known(self) -> Option<ClientAuth> {
+impl Algorithm {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
-            Self::Basic => Some(ClientAuth::Basic),
-            Self::Body => Some(ClientAuth::Body),
-            Self::None => Some(ClientAuth::None),
-            Self::SecretAsBasicUser | Self::PrivateKeyJwt | Self::SignedSecret => None,
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
         }
     }
 }
 
-impl From<ClientAuth> for TokenAuth {
-    fn from(auth: ClientAuth) -> Self {
-        match auth {
-            ClientAuth::Basic => Self::Basic,
-            ClientAuth::Body => Self::Body,
-            ClientAuth::None => Self::None,
-        }
+/// What the client signs to name itself.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SignedData {
+    /// For whom it is: `issuer`, or the words themselves; by default, the token endpoint.
+    pub(crate) audience: Option<String>,
+    /// For how many seconds it holds.
+    pub(crate) ttl_s: u32,
+    /// The only algorithm that is taken; by default, what the key is made for.
+    pub(crate) alg: Option<Algorithm>,
+}
+
+impl Default for SignedData {
+    fn default() -> Self {
+        Self { audience: None, ttl_s: 60, alg: None }
     }
 }
 
@@ -61,7 +63,7 @@ impl From<ClientAuth> for TokenAuth {
 pub(crate) struct TokenData {
     pub(crate) url: Option<Place>,
     pub(crate) method: Method,
-    pub(crate) auth: Option<TokenAuth>,
+    pub(crate) auth: Option<ClientAuth>,
     pub(crate) encoding: Encoding,
     /// Further headers of every request there. A value may hold `{client_id}`.
     pub(crate) headers: BTreeMap<String, String>,
@@ -78,6 +80,8 @@ pub(crate) struct TokenData {
     pub(crate) capture: BTreeMap<String, Capture>,
     /// Token types that are as good as `Bearer` here.
     pub(crate) token_types: Vec<String>,
+    /// What the client signs, where it authenticates with a key.
+    pub(crate) signed: SignedData,
     /// How the first access token is exchanged for one that lives longer, at once.
     pub(crate) upgrade: Option<UpgradeData>,
 }
@@ -118,6 +122,8 @@ pub(crate) struct RefreshData {
     pub(crate) send_scope: bool,
     /// A younger access token is not refreshed, in seconds.
     pub(crate) min_age_s: u64,
+    /// How many refreshes a second the provider bears.
+    pub(crate) rate_per_s: Option<u32>,
 }
 
 impl Default for RefreshData {
@@ -132,6 +138,7 @@ impl Default for RefreshData {
             drop: Vec::new(),
             send_scope: false,
             min_age_s: 0,
+            rate_per_s: None,
         }
     }
 }
@@ -248,7 +255,7 @@ pub(crate) enum TokenIn {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RevokeData {
     /// May hold `{client_id}` and the names of settings.
-    pub(crate) url: Option<String>,
+    pub(crate) url: Option<Place>,
     pub(crate) method: RevokeMethod,
     pub(crate) auth: RevokeAuth,
     pub(crate) encoding: Encoding,

@@ -28,7 +28,7 @@ async fn a_connection_comes_back_as_it_was_added() {
         assert_eq!(it.scopes.to_string(), "email profile");
         assert_eq!(it.access_token.as_bytes(), b"sealed access");
         assert_eq!(it.refresh_token.unwrap().as_bytes(), b"sealed refresh");
-        assert_eq!((it.expires_at, it.due_at), (Some(after(3600)), Some(after(3540))));
+        assert_eq!((it.times.expires_at, it.times.due_at), (Some(after(3600)), Some(after(3540))));
         assert_eq!((it.generation, it.created_at, it.updated_at), (1, NOW, NOW), "{}", db.name);
     }
 }
@@ -119,7 +119,7 @@ async fn deleting_wipes_the_sealed_bytes_and_queues_the_revocation_with_it() {
             assert!(!db.store.update_refreshed(id, generation, &new, &credential, NOW).await.unwrap());
             assert!(!db.store.update_reconnect_required(id, generation, "x").await.unwrap());
         }
-        assert!(!db.store.update_reconnected(id, None, &new, &credential, NOW).await.unwrap());
+        assert!(!db.store.update_reconnected(ada, id, None, &new, &credential, NOW).await.unwrap());
         assert_eq!(db.store.count_revocations().await.unwrap(), 1, "{}", db.name);
     }
 }

@@ -1,6 +1,6 @@
 //! What replaces a credential: a refresh, a reconnect, a pasted token. Each names the one it replaces.
 
-use tokenry_model::{ConnectionState, CredentialKind};
+use tokenry_model::{Account, ConnectionState, CredentialKind};
 
 use crate::fixture::{after, bytes, name, oauth, sealed, stores};
 
@@ -18,7 +18,7 @@ async fn a_refresh_replaces_the_credential_it_was_made_from_and_no_other() {
         );
         let it = db.connection(ada, id).await;
         assert_eq!((it.generation, it.access_token.as_bytes()), (2, &b"access 2"[..]));
-        assert_eq!((it.scopes.to_string().as_str(), it.expires_at), ("email", Some(after(7200))));
+        assert_eq!((it.scopes.to_string().as_str(), it.times.expires_at), ("email", Some(after(7200))));
         assert_eq!(it.updated_at, after(10));
         // No new refresh token came: the old one stays (RFC 6749 §6).
         assert!(db.store.update_refreshed(id, 2, &second, &credential, after(12)).await.unwrap());
@@ -66,8 +66,17 @@ async fn a_refused_grant_is_marked_and_kept_unless_somebody_was_quicker() {
         assert_eq!((it.generation, it.access_token.as_bytes()), (1, &b"sealed access"[..]));
 
         let new = sealed("access 2", Some("refresh 2"));
-        let done =
-            db.store.update_reconnected(id, Some("a new label"), &new, &oauth("all", 60), after(9)).await;
+        let done = db
+            .store
+            .update_reconnected(
+                ada,
+                id,
+                Some(&Account { id: "1".to_owned(), label: Some("a new label".to_owned()) }),
+                &new,
+                &oauth("all", 60),
+                after(9),
+            )
+            .await;
         assert!(done.unwrap());
         let it = db.connection(ada, id).await;
         assert_eq!((it.id, &it.state, it.generation), (id, &ConnectionState::Ok, 2));
@@ -92,7 +101,7 @@ async fn a_reconnect_without_a_label_or_a_refresh_token_keeps_the_good_old_ones(
         let id = db.add_grant(ada, "42").await;
         let old = db.connection(ada, id).await.refresh_token.unwrap();
         let new = sealed("access 2", None);
-        assert!(db.store.update_reconnected(id, None, &new, &oauth("all", 60), after(9)).await.unwrap());
+        assert!(db.store.update_reconnected(ada, id, None, &new, &oauth("all", 60), after(9)).await.unwrap());
         let it = db.connection(ada, id).await;
         assert_eq!(it.account.unwrap().label.as_deref(), Some("42's label"));
         assert_eq!(it.refresh_token, Some(old), "{}", db.name);
@@ -110,7 +119,9 @@ async fn a_reconnect_without_a_refresh_token_leaves_none_that_was_refused_or_pas
         assert!(db.store.update_plain_token(ada, pasted, &bytes("sealed"), true, after(5)).await.unwrap());
         for id in [refused, pasted] {
             let new = sealed("access 2", None);
-            assert!(db.store.update_reconnected(id, None, &new, &oauth("all", 60), after(9)).await.unwrap());
+            assert!(
+                db.store.update_reconnected(ada, id, None, &new, &oauth("all", 60), after(9)).await.unwrap()
+            );
             assert!(db.connection(ada, id).await.refresh_token.is_none(), "{}: of {id}", db.name);
         }
     }
@@ -128,7 +139,7 @@ async fn a_pasted_token_drops_the_grant_and_queues_its_revocation() {
         let it = db.connection(ada, id).await;
         assert_eq!((it.kind, it.state, it.generation), (CredentialKind::Plain, ConnectionState::Ok, 2));
         assert!(it.account.is_none() && it.refresh_token.is_none());
-        assert_eq!((it.expires_at, it.due_at, it.scopes.to_string().as_str()), (None, None, ""));
+        assert_eq!((it.times.expires_at, it.times.due_at, it.scopes.to_string().as_str()), (None, None, ""));
         assert_eq!((it.access_token.as_bytes(), it.name.as_str()), (&b"sealed pasted token"[..], "kept"));
         assert_eq!((it.created_at, it.updated_at), (crate::fixture::NOW, after(5)));
         let queued = db.bytes("SELECT sealed_access FROM revocations").await;

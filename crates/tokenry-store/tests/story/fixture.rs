@@ -8,8 +8,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 use tokenry_model::{
-    Account, Connection, ConnectionId, ConnectionName, CredentialKind, Email, Flow, ProviderId, Scopes,
-    Sealed, StateHash, Timestamp, UserId, Username,
+    Account, Connection, ConnectionId, ConnectionName, CredentialKind, Deadlines, Email, Flow, FlowKind,
+    ProviderId, Scopes, Sealed, StateHash, Timestamp, UserId, Username, Values,
 };
 use tokenry_store::{NewConnection, NewCredential, NewUser, SealedCredential, Store, StoreError};
 
@@ -152,9 +152,10 @@ pub(crate) fn plain(user: UserId) -> NewConnection {
         account: None,
         credential: NewCredential {
             kind: CredentialKind::Plain,
+            requested: Scopes::default(),
             scopes: Scopes::default(),
-            expires_at: None,
-            due_at: None,
+            values: Values::new(),
+            times: Deadlines::default(),
         },
     }
 }
@@ -171,9 +172,14 @@ pub(crate) fn grant(user: UserId, account: &str) -> NewConnection {
 pub(crate) fn oauth(scopes: &str, expires_s: u64) -> NewCredential {
     NewCredential {
         kind: CredentialKind::OAuth2,
+        requested: Scopes::split(scopes, " "),
         scopes: Scopes::split(scopes, " "),
-        expires_at: Some(after(expires_s)),
-        due_at: Some(after(expires_s - 60)),
+        values: Values::from([("realm".to_owned(), "7".to_owned())]),
+        times: Deadlines {
+            expires_at: Some(after(expires_s)),
+            due_at: Some(after(expires_s - 60)),
+            ..Deadlines::default()
+        },
     }
 }
 
@@ -190,5 +196,9 @@ pub(crate) fn flow(user: UserId, number: u8) -> Flow {
         secrets: bytes("sealed verifier"),
         browser_hash: [100 + number; 32],
         expires_at: after(600),
+        kind: FlowKind::Code,
+        values: Values::from([("subdomain".to_owned(), "acme".to_owned())]),
+        name: None,
+        connection: None,
     }
 }

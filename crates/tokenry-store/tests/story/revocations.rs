@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokenry_model::Values;
+use tokenry_store::NewRevocation;
+
 use crate::fixture::{NOW, after, provider, sealed, stores};
 
 const RETRY: Duration = Duration::from_mins(2);
@@ -60,14 +63,21 @@ async fn a_revocation_comes_again_when_its_time_has_come_and_not_before() {
     for db in stores().await {
         let ada = db.user().await;
         let id = db.add_grant(ada, "42").await;
-        db.store
-            .insert_revocation(ada, id, &provider("github"), None, &sealed("a", None), NOW)
-            .await
-            .unwrap();
+        let values = Values::from([("shop".to_owned(), "acme".to_owned())]);
+        let new = NewRevocation {
+            user_id: ada,
+            connection_id: id,
+            provider: &provider("github"),
+            account_id: None,
+            values: &values,
+            sealed: &sealed("a", None),
+        };
+        db.store.insert_revocation(&new, NOW).await.unwrap();
         let claim = async |at| db.store.claim_revocations(None, 10, at, RETRY).await.unwrap();
         let first = claim(NOW).await;
         assert_eq!((first.len(), first[0].attempts), (1, 1));
         assert!(first[0].sealed.refresh.is_none());
+        assert_eq!(first[0].values, values);
         assert!(claim(after(119)).await.is_empty());
         let second = claim(after(120)).await;
         assert_eq!((second.len(), second[0].attempts), (1, 2));

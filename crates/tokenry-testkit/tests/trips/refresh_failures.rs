@@ -11,8 +11,10 @@ use tokenry_testkit::app::{TestApp, providers};
 use crate::little::{Little, deliver};
 use crate::world::{ACCESS_TTL, PAST_EXPIRY, World};
 
-/// After this the token is due, and lives for half a minute yet.
-const JUST_DUE: Duration = Duration::from_secs(ACCESS_TTL.as_secs() - 30);
+/// After this the token is due, and lives for most of a minute yet.
+const JUST_DUE: Duration = Duration::from_secs(ACCESS_TTL.as_secs() - 59);
+/// How long a provider is left alone after a failure that names no time, at most, while failures are few.
+const A_PAUSE: u64 = 5;
 
 fn away(code: u16, retry_after_s: Option<u64>) -> FaultKind {
     FaultKind::Status { code, retry_after_s }
@@ -96,6 +98,12 @@ async fn while_the_provider_is_away_a_token_that_still_lives_is_served() {
         world.sandbox.inject(Fault::on_refresh(fault.clone()));
         assert_eq!(user.token_of(id).await, old, "{fault:?}");
         assert_eq!(world.seen().refresh_attempts, attempts, "{fault:?}");
+        // As long as it asked for, or until the next try is due.
+        let FaultKind::Status { retry_after_s, .. } = fault else {
+            world.app.clock.advance(Duration::from_secs(A_PAUSE));
+            continue;
+        };
+        world.app.clock.advance(Duration::from_secs(retry_after_s.unwrap_or(A_PAUSE)));
     }
     // Nothing was lost by it.
     assert_ne!(user.token_of(id).await, old);
@@ -119,6 +127,7 @@ async fn while_the_provider_is_away_a_dead_token_is_not_served() {
         let answer = user.get_token(id).await.expect_error(503, "provider_unavailable");
         assert_eq!(answer.header("retry-after"), retry_after, "{fault:?}");
         assert!(answer.text("message").starts_with("Sandbox is not answering"), "{answer:?}");
+        world.app.clock.advance(Duration::from_secs(retry_after.parse::<u64>().unwrap() + A_PAUSE));
     }
     user.token_of(id).await;
     let seen = world.seen();
@@ -137,14 +146,59 @@ async fn nonsense_from_the_provider_is_a_bad_gateway_and_marks_nothing() {
         away(404, None),
         FaultKind::HugeBody { bytes: 2 * 1024 * 1024 },
         FaultKind::RedirectTo { url: elsewhere },
-        FaultKind::ErrorInOk { code: "what_is_this".into() },
     ] {
         world.sandbox.inject(Fault::on_refresh(fault));
         user.get_token(id).await.expect_error(502, "provider_refused");
+        world.app.clock.advance(Duration::from_secs(A_PAUSE));
     }
     user.token_of(id).await;
     // The one look at who the account is; the redirect was not followed.
     assert_eq!(world.seen().userinfo_calls, 1);
+}
+
+#[tokio::test]
+async fn while_a_provider_asks_to_be_left_alone_nobody_asks_it() {
+    let world = World::start().await;
+    let user = world.app.user("ada").await;
+    let (first, second) = (world.connect(&user, "grace").await, world.connect(&user, "linus").await);
+    world.app.clock.advance(PAST_EXPIRY);
+    world.sandbox.inject(Fault::on_refresh(away(429, Some(30))));
+    for id in [first, second, first, second] {
+        let answer = user.get_token(id).await.expect_error(503, "provider_unavailable");
+        assert!((25..=30).contains(&answer.header("retry-after").parse().unwrap()), "{answer:?}");
+    }
+    assert_eq!(world.seen().refresh_attempts, 1);
+    world.app.clock.advance(Duration::from_secs(31));
+    user.token_of(first).await;
+    user.token_of(second).await;
+    assert_eq!(world.seen().refresh_attempts, 3);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_refused_again_and_again_is_set_aside_and_comes_back_by_itself() {
+    let world = World::start().await;
+    let user = world.app.user("ada").await;
+    let id = world.connect(&user, "grace").await;
+    world.app.clock.advance(PAST_EXPIRY);
+    let odd = FaultKind::OAuthError { code: "what_is_this".into(), status: 400 };
+    for _ in 0..5 {
+        world.sandbox.inject(Fault::on_refresh(odd.clone()));
+        let refused = user.get_token(id).await.expect_error(502, "provider_refused");
+        assert!(refused.text("message").contains("what_is_this"), "{refused:?}");
+        world.app.clock.advance(Duration::from_secs(10));
+    }
+    // It is left alone now, and says why; nobody else at the provider is.
+    user.get_token(id).await.expect_error(503, "provider_unavailable");
+    assert_eq!(world.seen().refresh_attempts, 5);
+    let detail = user.detail(id).await;
+    assert_eq!(detail["state"], "quarantined");
+    assert!(detail["reason"].as_str().unwrap().contains("what_is_this"), "{detail}");
+    let other = world.connect(&user, "linus").await;
+    user.token_of(other).await;
+    world.app.clock.advance(Duration::from_mins(5));
+    user.token_of(id).await;
+    let detail = user.detail(id).await;
+    assert_eq!((&detail["state"], &detail["reason"]), (&"ok".into(), &serde_json::Value::Null));
 }
 
 #[tokio::test]
