@@ -49,8 +49,8 @@ impl Provider {
     }
 
     /// Whether there is an endpoint that ends a grant. With discovery, whether there may be one.
-    pub const fn has_revocation_endpoint(&self) -> bool {
-        self.data.revoke.url.is_some() || self.discovers
+    pub fn has_revocation_endpoint(&self) -> bool {
+        self.data.revoke.url.is_some() || self.discovers()
     }
 
     /// Scopes that are asked for besides those of the caller, so that a refresh token comes.
@@ -59,8 +59,8 @@ impl Provider {
     }
 
     /// Whether the endpoints are asked of the issuer.
-    pub const fn is_discovered(&self) -> bool {
-        self.discovers
+    pub fn is_discovered(&self) -> bool {
+        self.discovers()
     }
 
     /// Where a person is sent, and where codes are spent: the word of the data file and the address, which may hold

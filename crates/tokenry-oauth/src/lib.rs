@@ -5,11 +5,16 @@ mod answer;
 mod ask;
 mod authorize;
 mod built_in;
+mod capture;
 mod catalogue;
 mod client_auth;
 mod client_credentials;
+#[cfg(test)]
+mod client_tests;
 mod data;
 mod device;
+#[cfg(test)]
+mod device_tests;
 mod discovery;
 mod endpoints;
 mod engine;
@@ -19,6 +24,8 @@ mod id_token;
 mod identity;
 mod issuer;
 mod oauth1;
+#[cfg(test)]
+mod oauth1_tests;
 mod operator;
 mod pkce;
 mod policy;
@@ -32,6 +39,8 @@ mod readiness;
 mod revoke;
 mod sanitise;
 mod settings;
+#[cfg(test)]
+mod settings_tests;
 mod signing;
 mod token_set;
 mod wire;

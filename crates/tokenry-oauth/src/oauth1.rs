@@ -13,10 +13,10 @@ use url::{Position, Url};
 
 use crate::answer::{self, Members, text};
 use crate::ask::with_params;
+use crate::capture::captured;
 use crate::data::{IdentityFrom, Place};
 use crate::engine::OAuth;
 use crate::signing::once;
-use crate::token_set::captured;
 use crate::wire::Call;
 use crate::{Kind, OAuthError, Provider, Values, identity};
 
@@ -65,7 +65,7 @@ impl OAuth {
             provider.data.oauth1.request_url.as_ref().filter(|_| provider.kind() == Kind::Oauth1);
         let request_url =
             request_url.ok_or_else(|| provider.not_supported_because("it does not speak OAuth 1.0a"))?;
-        let authorize = address(provider, &provider.data.authorize.url, "authorize_url")?;
+        let authorize = address(provider, provider.data.authorize.url.as_ref(), "authorize_url")?;
         self.wire().check(authorize)?;
         let signer = provider.signer(None, "")?;
         let extra = [("oauth_callback", callback.as_str())];
@@ -92,7 +92,7 @@ impl OAuth {
         secret: &SecretString,
         verifier: &SecretString,
     ) -> Result<Oauth1Credential, OAuthError> {
-        let to = address(provider, &provider.data.token.url, "token_url")?;
+        let to = address(provider, provider.data.token.url.as_ref(), "token_url")?;
         let signer = provider.signer(Some(token), secret.expose_secret())?;
         let extra = [("oauth_verifier", verifier.expose_secret())];
         let answer = self.ask_signed(provider, http::Method::POST, to, &signer, &extra).await?;
@@ -180,13 +180,13 @@ impl Provider {
 
 fn address<'a>(
     provider: &Provider,
-    place: &'a Option<Place>,
+    place: Option<&'a Place>,
     what: &'static str,
 ) -> Result<&'a Url, OAuthError> {
     if let Some(why) = provider.open_places() {
         return Err(provider.not_supported_because(why));
     }
-    place.as_ref().and_then(Place::url).ok_or_else(|| provider.missing(what))
+    place.and_then(Place::url).ok_or_else(|| provider.missing(what))
 }
 
 fn token_and_secret(answer: &Members) -> Result<(String, SecretString), OAuthError> {

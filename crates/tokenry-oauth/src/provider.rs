@@ -15,9 +15,19 @@ use crate::client_auth::{ClientKey, basic_header};
 use crate::data::{PkceMode, Place, ProviderData, RevokeAuth, Spends};
 use crate::settings::Blank;
 use crate::{
-    Capture, ClientAuth, Issuer, Kind, Lifetime, OAuthError, ProviderSettings, Rotation, Setting, TokenSet,
-    Values,
+    ClientAuth, Issuer, Kind, Lifetime, OAuthError, ProviderSettings, Rotation, Setting, TokenSet, Values,
 };
+
+/// Who says where the endpoints are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KnownBy {
+    /// The data.
+    Data,
+    /// The operator named some of them; what the data say of the rest may be about another place.
+    Operator,
+    /// The issuer's metadata, where the operator names none.
+    Issuer,
+}
 
 /// A provider: data and settings in one.
 #[derive(Debug, Clone)]
@@ -31,13 +41,10 @@ pub struct Provider {
     pub(crate) data: ProviderData,
     pub(crate) client_id: Option<String>,
     pub(crate) client_secret: Option<SecretString>,
-    /// Endpoints come from the issuer's metadata where the data name none.
-    pub(crate) discovers: bool,
+    pub(crate) known_by: KnownBy,
     /// Where its description comes from.
     pub(crate) source: Source,
     pub(crate) callback: CallbackPath,
-    /// The operator named endpoints in place of those of the data.
-    pub(crate) elsewhere: bool,
     pub(crate) key: Option<ClientKey>,
     pub(crate) team_id: Option<String>,
     pub(crate) redirect_name: Option<String>,
@@ -79,13 +86,17 @@ impl Provider {
         // One that cannot be read is as good as none: the catalogue has refused it already.
         let key = settings.signing_key(&data).and_then(Result::ok).map(Arc::new);
         let key = key.map(|key| ClientKey { key, key_id: settings.key_id });
-        let discovers = settings.issuer.is_some()
-            || (data.kind == Kind::Oauth2
-                && data.issuer.is_some()
-                && data.authorize.url.is_none()
-                && data.token.url.is_none());
-        let elsewhere =
-            settings.issuer.is_some() || settings.token_url.is_some() || settings.authorize_url.is_some();
+        let is_described = data.kind == Kind::Oauth2
+            && data.issuer.is_some()
+            && data.authorize.url.is_none()
+            && data.token.url.is_none();
+        let known_by = if settings.issuer.is_some() || is_described {
+            KnownBy::Issuer
+        } else if settings.token_url.is_some() || settings.authorize_url.is_some() {
+            KnownBy::Operator
+        } else {
+            KnownBy::Data
+        };
         if settings.issuer.is_some() {
             // The built-in endpoints belong to another issuer.
             let standard = ProviderData::standard(data.id.clone());
@@ -108,7 +119,7 @@ impl Provider {
             // A device's code would be made by one server and spent at another.
             data.device.url = None;
         }
-        if !discovers && (settings.token_url.is_some() || settings.authorize_url.is_some()) {
+        if known_by == KnownBy::Operator {
             // Nobody says who stands behind the new endpoints.
             data.issuer = None;
         }
@@ -122,7 +133,7 @@ impl Provider {
         let has_secret =
             settings.client_secret.as_ref().is_some_and(|secret| !secret.expose_secret().is_empty());
         let is_told = settings.token_auth.is_some() || settings.pkce == Some(false);
-        if settings.client_id.is_some() && !has_secret && !is_told && !signs {
+        if data.kind == Kind::Oauth2 && settings.client_id.is_some() && !has_secret && !is_told && !signs {
             // An id alone is a public client: PKCE stands in for the secret (RFC 7636). With a key, the key does.
             data.token.auth = Some(if key.is_some() { ClientAuth::PrivateKeyJwt } else { ClientAuth::None });
         }
@@ -150,8 +161,7 @@ impl Provider {
             aliases: data.aliases.clone(),
             client_id: settings.client_id.filter(|id| !id.is_empty()),
             client_secret: settings.client_secret.filter(|secret| !secret.expose_secret().is_empty()),
-            discovers,
-            elsewhere,
+            known_by,
             key,
             team_id: settings.team_id.filter(|id| !id.is_empty()),
             redirect_name: settings.redirect_name.filter(|name| !name.is_empty()),
@@ -259,16 +269,6 @@ impl Provider {
         &self.data.config
     }
 
-    /// Values that come back with the person and are worth keeping, by the names of the parameters.
-    pub const fn callback_captures(&self) -> &BTreeMap<String, Capture> {
-        &self.data.callback.capture
-    }
-
-    /// Values of the token answer that are worth keeping, by their names.
-    pub const fn token_captures(&self) -> &BTreeMap<String, Capture> {
-        &self.data.token.capture
-    }
-
     /// The device authorization endpoint (RFC 8628 §3.1), where the data name one.
     pub fn device_authorization_url(&self) -> Option<&Url> {
         self.data.device.url.as_ref().and_then(Place::url)
@@ -276,50 +276,7 @@ impl Provider {
 
     /// Whether a person can say yes on another device (RFC 8628). With discovery, whether that may be so.
     pub fn has_device_flow(&self) -> bool {
-        self.data.kind == Kind::Oauth2 && (self.device_authorization_url().is_some() || self.discovers)
-    }
-
-    /// The parameter of the callback that carries the code.
-    pub fn code_param(&self) -> &str {
-        &self.data.callback.code_param
-    }
-
-    /// Takes from the parameters of a callback the values that are worth keeping.
-    ///
-    /// # Errors
-    /// [`OAuthError::Nonsense`] when one does not look as it must, and when one is missing that the token endpoint wants
-    /// back.
-    pub fn capture_callback(&self, params: &Values) -> Result<Values, OAuthError> {
-        let mut captured = Values::new();
-        for (name, capture) in &self.data.callback.capture {
-            match params.get(name).filter(|value| !value.is_empty()) {
-                Some(value) if capture.accepts(value) => {
-                    captured.insert(name.clone(), value.clone());
-                }
-                Some(_) => {
-                    return Err(OAuthError::nonsense(format!(
-                        "the {name} that came with the person looks wrong"
-                    )));
-                }
-                None if capture.send => {
-                    return Err(OAuthError::nonsense(format!("no {name} came with the person")));
-                }
-                None => {}
-            }
-        }
-        Ok(captured)
-    }
-
-    /// The captured values that the token endpoint wants back.
-    pub(crate) fn sent_back(&self, captured: &Values) -> Vec<(String, String)> {
-        let captures = self.data.callback.capture.iter().chain(&self.data.token.capture);
-        captures
-            .filter(|(_, capture)| capture.send)
-            .filter_map(|(name, capture)| {
-                let value = captured.get(name).filter(|value| capture.accepts(value))?;
-                Some((name.clone(), value.clone()))
-            })
-            .collect()
+        self.data.kind == Kind::Oauth2 && (self.device_authorization_url().is_some() || self.discovers())
     }
 
     /// Whether an access token can be had without the person, by [`OAuth::refresh`](crate::OAuth::refresh), as far as the
@@ -357,6 +314,11 @@ impl Provider {
     /// Whether the provider refuses plain `http` in redirect URIs, on `localhost` as well.
     pub const fn redirect_must_be_https(&self) -> bool {
         self.data.redirect.https_only
+    }
+
+    /// Whether the issuer is asked for the endpoints.
+    pub(crate) fn discovers(&self) -> bool {
+        self.known_by == KnownBy::Issuer
     }
 
     /// Gives the fields of a request the names that the provider has for them.
@@ -410,7 +372,7 @@ impl Provider {
             RevokeAuth::AsToken | RevokeAuth::None | RevokeAuth::Omit => true,
         };
         let is_known = |place: &Place| place.names().iter().all(|name| *name == "client_id");
-        can_authenticate && (self.data.revoke.url.as_ref().map_or(self.discovers, is_known))
+        can_authenticate && (self.data.revoke.url.as_ref().map_or(self.discovers(), is_known))
     }
 
     /// Whether revoking one grant ends the others that the same account has given to this client. Then only

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::data::{Place, ProviderData};
+use crate::provider::KnownBy;
 use crate::{ClientAuth, OAuthError, Provider};
 
 /// Values of one connection by their names: its settings, and what was captured when it was made. No secrets.
@@ -69,11 +70,11 @@ impl Blank {
 impl Provider {
     /// The settings that a connection cannot do without: those that have no default and that the operator has not fixed.
     pub fn needs_settings(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = if self.elsewhere {
-            // The operator has named the endpoints. What the rest of the data would want is not needed for a connection.
-            self.data.places_of_tokens().into_iter().flatten().flat_map(Place::names).collect()
-        } else {
+        let mut names: Vec<&str> = if self.known_by == KnownBy::Data {
             self.data.places().into_iter().flat_map(Place::names).collect()
+        } else {
+            // The operator has named the endpoints. What the rest of the data would want is not needed for a connection.
+            self.open_names()
         };
         names.retain(|name| self.data.config.contains_key(*name));
         names.sort_unstable();
@@ -141,7 +142,7 @@ impl Provider {
             }
         }
         let trusted = self.trusted();
-        if chosen.iter().all(|(name, value)| trusted.get(name) == Some(value)) {
+        if self.chosen.is_empty() && chosen.iter().all(|(name, value)| trusted.get(name) == Some(value)) {
             return Ok(Arc::clone(self));
         }
         let mut provider = Self::clone(self);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokenry_model::Scopes;
 use tokenry_oauth::{
-    AuthorizeRequest, Issuer, OAuth, OAuthError, OutboundPolicy, Provider, ProviderSettings, Readiness,
+    AuthorizeRequest, Issuer, OAuth, OAuthError, OutboundPolicy, ProbeOutcome, Provider, ProviderSettings,
+    Readiness,
 };
 use url::Url;
 
@@ -202,4 +203,69 @@ async fn an_issuer_that_promises_its_name_must_keep_the_promise() {
         .await;
         assert_eq!(engine().check_issuer(&by_issuer(&fake), None).await.is_ok(), fits);
     }
+}
+
+#[tokio::test]
+async fn an_issuer_that_wants_pushed_requests_gets_them() {
+    for wants in [true, false] {
+        let fake = Fake::start(move |seen| match seen.path.as_str() {
+            OPENID => {
+                let mut metadata = metadata(seen);
+                let par = format!("{}/par", metadata["issuer"].as_str().unwrap());
+                metadata["pushed_authorization_request_endpoint"] = json!(par);
+                metadata["require_pushed_authorization_requests"] = json!(wants);
+                reply(200, "application/json", &metadata.to_string())
+            }
+            _ => reply(201, "application/json", r#"{"request_uri":"urn:x:1"}"#),
+        })
+        .await;
+        let url = authorize(&engine(), &by_issuer(&fake)).await.unwrap();
+        assert_eq!(url.query_pairs().any(|(name, _)| name == "request_uri"), wants, "{url}");
+        assert_eq!(url.query_pairs().any(|(name, _)| name == "state"), !wants, "{url}");
+        let pushed = fake.seen().into_iter().find(|seen| seen.path == "/par");
+        assert_eq!(pushed.map(|seen| seen.form()["state"].clone()).as_deref(), wants.then_some("s"));
+    }
+    let silent = issuer(OPENID, |m| m["require_pushed_authorization_requests"] = json!(true)).await;
+    let error = authorize(&engine(), &by_issuer(&silent)).await.unwrap_err();
+    assert!(error.to_string().contains("does not say where"), "{error}");
+}
+
+#[tokio::test]
+async fn an_issuer_says_where_devices_ask() {
+    let fake = Fake::start(|seen| match seen.path.as_str() {
+        OPENID => {
+            let mut metadata = metadata(seen);
+            let place = format!("{}/device", metadata["issuer"].as_str().unwrap());
+            metadata["device_authorization_endpoint"] = json!(place);
+            reply(200, "application/json", &metadata.to_string())
+        }
+        _ => reply(
+            200,
+            "application/json",
+            r#"{"device_code":"d","user_code":"u","verification_uri":"https://id.example/d"}"#,
+        ),
+    })
+    .await;
+    let own = by_issuer(&fake);
+    assert!(own.has_device_flow());
+    let begun = engine().device_begin(&own, &Scopes::default()).await.unwrap();
+    assert_eq!(begun.user_code, "u");
+    assert_eq!(fake.seen().pop().unwrap().path, "/device");
+    let none = issuer(OPENID, |_| ()).await;
+    let error = engine().device_begin(&by_issuer(&none), &Scopes::default()).await.unwrap_err();
+    assert!(matches!(error, OAuthError::NotSupported { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_probe_begins_with_what_the_issuer_says() {
+    let fake = issuer(OPENID, |_| ()).await;
+    let probes = engine().probe(&by_issuer(&fake)).await;
+    let seen: Vec<_> = probes.iter().map(|p| (p.what, p.outcome.clone())).collect();
+    assert_eq!(seen[0], ("discovery", ProbeOutcome::Answered { status: 200 }));
+    assert_eq!(seen[1], ("authorize", ProbeOutcome::NotFound { status: 404 }));
+    assert_eq!(seen[2], ("token", ProbeOutcome::Answered { status: 200 }));
+    let silent = Fake::answering(404, "text/html", "<html>").await;
+    let probes = engine().probe(&by_issuer(&silent)).await;
+    let [probe] = &probes[..] else { panic!("{probes:?}") };
+    assert!(matches!(&probe.outcome, ProbeOutcome::Unreachable { why } if why.contains("no description")));
 }
