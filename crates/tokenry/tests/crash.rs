@@ -16,6 +16,9 @@ use tokenry_sandbox::{Fault, FaultKind, Sandbox};
 use tokenry_testkit::app::{ApiClient, CLIENT_ID, CLIENT_SECRET, PASSWORD, TestUser, start_sandbox};
 use tokenry_testkit::browser::Browser;
 
+/// Long enough to name the account with, short enough to wait for.
+const ACCESS_TTL: Duration = Duration::from_secs(1);
+
 /// Where the process dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
@@ -102,7 +105,7 @@ fn serve(data: &Path, sandbox: &Sandbox, port: u16, crash_at: Option<&str>) -> P
         .env("TOKENRY_PROVIDERS__SANDBOX__ISSUER", sandbox.base_url())
         .env("TOKENRY_PROVIDERS__SANDBOX__CLIENT_ID", CLIENT_ID)
         .env("TOKENRY_PROVIDERS__SANDBOX__CLIENT_SECRET", CLIENT_SECRET)
-        .envs(crash_at.map(|step| ("TOKENRY_CRASH_AT", step)))
+        .envs(crash_at.map(|step| ("CRASH_TOKENRY_AT", step)))
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
@@ -120,7 +123,7 @@ fn free_port() -> u16 {
 async fn eventually(what: &str, mut happened: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !happened().await {
-        assert!(start.elapsed() < Duration::from_secs(60), "this never happened: {what}");
+        assert!(start.elapsed() < Duration::from_mins(1), "this never happened: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -136,8 +139,7 @@ struct Life {
 impl Life {
     async fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
-        // Expired when it arrives: each read is a refresh.
-        let sandbox = start_sandbox(Duration::ZERO).await;
+        let sandbox = start_sandbox(ACCESS_TTL).await;
         let port = free_port();
         let process = serve(data.path(), &sandbox, port, None);
         let mut api = ApiClient::new(process.base.as_str());
@@ -160,6 +162,7 @@ impl Life {
     /// Kills the process at a step of a refresh, starts another, and gives whether the connection survived.
     async fn kill_at(&self, step: Step) -> bool {
         let id = self.connect().await;
+        tokio::time::sleep(ACCESS_TTL).await;
         let before = self.sandbox.seen();
         let mut process = serve(self.data.path(), &self.sandbox, self.port, step.place());
         if let Some(fault) = step.fault() {
@@ -196,6 +199,7 @@ impl Life {
         let answer = self.user.get_token(id).await;
         if answer.status == StatusCode::OK {
             // What came is whole: the refresh token beside it works too.
+            tokio::time::sleep(ACCESS_TTL).await;
             self.user.token_of(id).await;
             return true;
         }
