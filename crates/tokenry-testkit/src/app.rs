@@ -154,7 +154,10 @@ pub async fn start_sandbox(access_ttl: Duration) -> Sandbox {
             secret: CLIENT_SECRET.into(),
             redirect_uris: vec![
                 "http://127.0.0.1/callback/sandbox".to_owned(),
-                "http://127.0.0.1/callback".to_owned(),
+                // Built-in services whose endpoints a test moves here.
+                "http://127.0.0.1/callback/spotify".to_owned(),
+                "http://127.0.0.1/callback/google".to_owned(),
+                "http://127.0.0.1/callback/discord".to_owned(),
             ],
         }],
         access_ttl,

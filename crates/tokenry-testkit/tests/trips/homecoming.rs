@@ -30,7 +30,7 @@ async fn a_browser_that_comes_back_at_the_loopback_address_is_sent_home_with_wha
     browser.set_cookie(&home, &cookie);
     let page = browser.consent_sandbox(link, "grace").await;
     connection_on(&page);
-    assert!(page.url.as_str().starts_with(&format!("{home}/callback?code=")), "{}", page.url);
+    assert!(page.url.as_str().starts_with(&format!("{home}/callback/spotify?code=")), "{}", page.url);
     assert_eq!(sandbox.seen().codes_exchanged, 1);
     assert_eq!(user.list().await[0]["Name"], "spotify (grace)");
 }

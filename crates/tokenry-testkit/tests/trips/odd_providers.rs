@@ -40,7 +40,7 @@ async fn github_is_told_by_a_delete_with_basic_and_json() {
     little.answer(Method::GET, "/user", 200, &json!({"id": 583_231, "login": "grace"}));
     little.answer(Method::DELETE, GITHUB_REVOKE, 204, &Value::from(""));
     let (app, user) = start(&little, "github", "/applications/{client_id}/token").await;
-    let id = deliver(&app, &user, "git", "/callback").await;
+    let id = deliver(&app, &user, "git", "/callback/github").await;
     assert_eq!(user.list().await[0]["Name"], "git (grace)");
     assert_eq!(user.list().await[0]["Token_type"], "git");
     // Such a token never expires.
@@ -71,7 +71,7 @@ async fn a_token_that_github_no_longer_knows_is_revoked_already() {
         little.answer(Method::GET, "/user", 200, &json!({"id": 1, "login": "grace"}));
         little.answer(Method::DELETE, GITHUB_REVOKE, status, &json!({"message": "Not Found"}));
         let (app, user) = start(&little, "github", "/applications/{client_id}/token").await;
-        let id = deliver(&app, &user, "github", "/callback").await;
+        let id = deliver(&app, &user, "github", "/callback/github").await;
         delete(&user, id).await;
         app.clock.advance(Duration::from_hours(2));
         app.server().broker().do_chores().await;
@@ -86,7 +86,7 @@ async fn an_error_in_a_200_of_github_is_an_error() {
     little.answer(Method::POST, "/token", 200, &tokens);
     little.answer(Method::GET, "/user", 200, &json!({"id": 1, "login": "grace"}));
     let (app, user) = start(&little, "github", "/applications/{client_id}/token").await;
-    let id = deliver(&app, &user, "github", "/callback").await;
+    let id = deliver(&app, &user, "github", "/callback/github").await;
     app.clock.advance(Duration::from_hours(9));
     let over = json!({"error": "bad_refresh_token", "error_description": "The refresh token is incorrect or expired."});
     little.answer(Method::POST, "/token", 200, &over);
@@ -112,7 +112,7 @@ async fn google_is_asked_for_offline_access_and_told_by_the_refresh_token_alone(
     {
         assert_eq!(param(&link, name), value);
     }
-    let id = deliver(&app, &user, "google", "/callback").await;
+    let id = deliver(&app, &user, "google", "/callback/google").await;
     assert_eq!(user.list().await[0]["Name"], "google (grace@example.org)");
 
     // Google sends no second refresh token: the first one goes on.
@@ -142,7 +142,7 @@ async fn google_that_does_not_know_the_token_any_more_is_not_asked_again() {
     let gone = json!({"error": "invalid_token", "error_description": "Token expired or revoked"});
     little.answer(Method::POST, "/revoke", 400, &gone);
     let (app, user) = start(&little, "google", "/revoke").await;
-    let id = deliver(&app, &user, "google", "/callback").await;
+    let id = deliver(&app, &user, "google", "/callback/google").await;
     delete(&user, id).await;
     app.clock.advance(Duration::from_hours(2));
     app.server().broker().do_chores().await;
