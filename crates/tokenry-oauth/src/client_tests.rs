@@ -97,6 +97,37 @@ async fn a_client_signs_with_any_of_three_kinds_of_keys_as_rfc_7523_says() {
 }
 
 #[tokio::test]
+async fn a_request_names_the_client_in_one_way() {
+    let key = pem(Algorithm::EdDsa);
+    for (auth, in_header, in_body) in [
+        ("basic", true, &[][..]),
+        ("secret_as_basic_user", true, &[]),
+        ("body", false, &["client_id", "client_secret"]),
+        ("none", false, &["client_id"]),
+        ("private_key_jwt", false, &["client_assertion", "client_assertion_type", "client_id"]),
+        ("signed_secret", false, &["client_id", "client_secret"]),
+    ] {
+        let key = key.clone();
+        // Secret and key are both there: only the one that is meant is used.
+        let odd = Odd::start_with(&ENDS.replace("\"body\"", &format!("\"{auth}\"")), &[TOKEN], |operator| {
+            operator.private_key = Some(key.into());
+            operator.team_id = Some("t".into());
+        })
+        .await;
+        odd.refresh().await.unwrap();
+        let seen = &odd.seen()[0];
+        let form = seen.form();
+        let names: Vec<&str> =
+            form.keys().map(String::as_str).filter(|name| name.starts_with("client_")).collect();
+        assert_eq!((seen.headers.contains_key("authorization"), &names[..]), (in_header, in_body), "{auth}");
+        assert_eq!(
+            seen.body.matches("client_id=").count(),
+            in_body.iter().filter(|n| **n == "client_id").count()
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_data_say_for_whom_a_signature_is() {
     let key = pem(Algorithm::EdDsa);
     for (data, audience) in

@@ -10,7 +10,7 @@ use url::Url;
 use crate::answer::{Members, number, text};
 use crate::ask::{Ask, owned};
 use crate::data::{DeviceAuth, Method};
-use crate::engine::OAuth;
+use crate::engine::{OAuth, read_grant};
 use crate::{ClientAuth, Kind, OAuthError, Provider, TokenSet};
 
 /// The grant type of a device's code (RFC 8628 §3.4).
@@ -160,7 +160,7 @@ impl OAuth {
             }
             Err(other) => return Err(other),
         };
-        let mut tokens = TokenSet::read(data, &answer)?;
+        let mut tokens = read_grant(provider, &answer)?;
         tokens.id_claims = self.id_claims(provider, &answer, scopes, None)?;
         Ok(DevicePoll::Done(tokens))
     }

@@ -52,6 +52,16 @@ async fn the_data_say_how_a_device_asks() {
 }
 
 #[tokio::test]
+async fn the_answer_to_a_device_may_name_the_account() {
+    let data = format!("{}[identity]\nfrom = \"token\"\naccount_id = [\"user.id\"]\n", device(""));
+    let odd = Odd::start(&data, &[r#"{"access_token":"a","user":{"id":7}}"#]).await;
+    let poll = odd.engine.device_poll(&odd.provider, &"d3vice".into(), &scopes()).await.unwrap();
+    let DevicePoll::Done(tokens) = poll else { panic!("{poll:?}") };
+    let account = odd.engine.identify(&odd.provider, &tokens).await.unwrap().unwrap();
+    assert_eq!(account.id, "7");
+}
+
+#[tokio::test]
 async fn each_state_of_the_request_is_told_apart() {
     let error = |code: &str| format!("400 {{\"error\":\"{code}\"}}");
     for (answer, expected) in [

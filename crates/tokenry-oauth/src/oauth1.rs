@@ -3,7 +3,6 @@
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
@@ -155,11 +154,14 @@ impl OAuth {
         let mut secrets =
             vec![signer.client_secret, signer.token_secret, signer.token.unwrap_or_default(), &header];
         secrets.extend(extra.iter().filter(|(name, _)| *name == "oauth_verifier").map(|(_, value)| *value));
+        let data = &provider.data;
+        let is_api = method == http::Method::GET;
+        let headers = provider.headers(if is_api { &data.api.headers } else { &data.token.headers })?;
         let call = Call {
             method,
             url,
             authorization: Some((AUTHORIZATION, value)),
-            headers: provider.headers(&provider.data.api.headers).unwrap_or_else(|_| HeaderMap::new()),
+            headers,
             fields: None,
             secrets: &secrets,
         };

@@ -97,7 +97,6 @@ async fn an_api_call_is_signed_for_its_method_and_address_alone() {
     };
     let one = parts(sign("GET", "https://api.p.example/1/boards?fields=name").expose_secret());
     assert_eq!(one["oauth_token"], "t0ken");
-    assert_eq!(aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY.output_len(), 20);
     assert_eq!(base64_len(&one["oauth_signature"]), 20);
     let other = parts(sign("POST", "https://api.p.example/1/boards?fields=name").expose_secret());
     assert_ne!(one["oauth_signature"], other["oauth_signature"]);

@@ -63,8 +63,9 @@ fn run(command: &mut Command, what_to_install: &str) {
 }
 
 fn last_lines(run: &Output, count: usize) -> String {
-    let text = String::from_utf8_lossy(&run.stderr);
-    let lines: Vec<&str> = text.lines().collect();
+    // Debian's venv says what is missing on its standard output.
+    let text = [&run.stdout, &run.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).join("\n");
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 

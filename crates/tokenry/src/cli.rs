@@ -193,7 +193,7 @@ async fn run_async(cli: Cli) -> anyhow::Result<ExitCode> {
             match command {
                 Command::Serve => serve(config, &overrides).await?,
                 Command::User { command } => run_user(&config, command).await?,
-                Command::Provider { command } => return provider_command::run(&config, command),
+                Command::Provider { command } => return provider_command::run(&config, command).await,
                 _ => {
                     print!("{}", config.summary());
                     // A provider that lacks its addresses shows only here.

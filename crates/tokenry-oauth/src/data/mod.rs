@@ -147,16 +147,20 @@ impl ProviderData {
         [&self.authorize.url, &self.token.url, &self.refresh.url, &self.device.url, &self.revoke.url]
     }
 
-    /// Puts values into the URLs: `guarded` into those that see the client's secret, `values` into the others.
-    pub(crate) fn fill(&mut self, values: &BTreeMap<String, String>, guarded: &BTreeMap<String, String>) {
-        let secret = [
+    /// The same, to be changed.
+    pub(crate) fn secret_places_mut(&mut self) -> [&mut Option<Place>; 5] {
+        [
             &mut self.authorize.url,
             &mut self.token.url,
             &mut self.refresh.url,
             &mut self.device.url,
             &mut self.revoke.url,
-        ];
-        for place in secret.into_iter().flatten() {
+        ]
+    }
+
+    /// Puts values into the URLs: `guarded` into those that see the client's secret, `values` into the others.
+    pub(crate) fn fill(&mut self, values: &BTreeMap<String, String>, guarded: &BTreeMap<String, String>) {
+        for place in self.secret_places_mut().into_iter().flatten() {
             place.fill(guarded);
         }
         for place in [&mut self.identity.url, &mut self.api.base_url].into_iter().flatten() {

@@ -97,8 +97,10 @@ async fn readers_in_a_storm_are_told_to_come_back_and_none_that_their_grant_is_o
     let town = Town::start(false).await;
     town.world.sandbox.inject(refusal().times(10_000));
     town.world.app.clock.advance(PAST_EXPIRY);
-    let reads: tokio::task::JoinSet<_> =
-        town.people.iter().cloned().map(async |(user, id)| user.get_token(id).await).collect();
+    let mut reads = tokio::task::JoinSet::new();
+    for (user, id) in town.people.clone() {
+        reads.spawn(async move { user.get_token(id).await });
+    }
     for answer in reads.join_all().await {
         answer.expect_error(503, "provider_unavailable");
     }

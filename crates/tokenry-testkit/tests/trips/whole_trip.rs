@@ -6,10 +6,10 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use tokenry_oauth::ProviderSettings;
 use tokenry_testkit::app::{TestApp, providers};
-use tokenry_testkit::oidc_provider::{ClientAuth, KeyKind, OidcOptions, OidcProvider};
+use tokenry_testkit::oidc_provider::{ClientAuth, Fault, KeyKind, OidcOptions, OidcProvider};
 use url::Url;
 
-use crate::world::{browser_with, connection_on, expect_refusal, param};
+use crate::world::{browser_with, connection_on, expect_refusal, param, with_param};
 
 async fn start(options: OidcOptions) -> (OidcProvider, TestApp) {
     let redirect_uris = vec!["http://127.0.0.1/callback/acme".to_owned()];
@@ -126,6 +126,49 @@ async fn an_account_that_disconnects_at_a_real_provider_must_be_connected_again_
     app.clock.advance(Duration::from_secs(3));
     let refused = user.get_token(id).await.expect_error(409, "reconnect_required");
     assert!(refused.text("message").contains("invalid_grant"), "{refused:?}");
+
+    let (link, cookie) = user.link("acme").await;
+    let page = browser_with(&app, &cookie).consent_oidc(link, "alice").await;
+    assert_eq!(connection_on(&page), id);
+    assert_eq!(provider.userinfo_sub(&user.token_of(id).await).await, Ok("alice".to_owned()));
+}
+
+#[tokio::test]
+async fn a_callback_of_a_real_provider_without_its_issuer_or_with_another_costs_no_code() {
+    let (provider, app) = start(OidcOptions::default()).await;
+    let user = app.user("ada").await;
+    for issuer in [None, Some("https://elsewhere.example")] {
+        let (link, cookie) = user.link("acme").await;
+        let mut browser = browser_with(&app, &cookie);
+        browser.stop_before(app.base());
+        let callback = browser.consent_oidc(link, "alice").await.url;
+        assert_eq!(param(&callback, "iss"), provider.issuer());
+        let page = browser.stop_nowhere().get(with_param(&callback, "iss", issuer)).await;
+        expect_refusal(&page, "the issuer is");
+    }
+    assert!(user.list().await.is_empty());
+    assert_eq!(provider.counts().await.requests.token, 0);
+}
+
+/// The worst that can happen: the provider has spent the refresh token, and its answer was on the wire.
+#[tokio::test]
+async fn an_answer_that_a_real_provider_lost_costs_the_connection_which_says_so_and_is_connected_again() {
+    let (provider, app) = start(OidcOptions::default()).await;
+    let user = app.user("ada").await;
+    let (link, cookie) = user.link("acme").await;
+    let id = connection_on(&browser_with(&app, &cookie).consent_oidc(link, "alice").await);
+    provider.set_access_ttl(Duration::from_mins(1)).await;
+    app.clock.advance(Duration::from_secs(3));
+    provider.inject(Fault::cut("/token").after_the_work()).await;
+    user.get_token(id).await.expect_error(503, "provider_unavailable");
+    let refused = user.get_token(id).await.expect_error(409, "reconnect_required");
+    let why = refused.text("message");
+    assert!(why.contains("invalid_grant") && why.contains("never got its answer"), "{why}");
+    let refreshes = provider.counts().await.grants.refresh_token;
+    assert_eq!((refreshes.ok, refreshes.failed), (1, 1));
+    // A connection that is known to be over costs the provider nothing more.
+    user.get_token(id).await.expect_error(409, "reconnect_required");
+    assert_eq!(provider.counts().await.grants.refresh_token.failed, 1);
 
     let (link, cookie) = user.link("acme").await;
     let page = browser_with(&app, &cookie).consent_oidc(link, "alice").await;

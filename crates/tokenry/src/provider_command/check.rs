@@ -1,21 +1,26 @@
 //! `tokenry provider check`: what is configured of a service, and what it still takes.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokenry::config::{Config, Origin, variable};
-use tokenry_model::ProviderId;
-use tokenry_oauth::{Catalogue, Kind, Provider, Readiness};
+use tokenry_model::{ProviderId, SystemClock};
+use tokenry_oauth::{Catalogue, Kind, OAuth, Probe, ProbeOutcome, Provider, Readiness};
 
 use super::page::Page;
 use super::{CheckFlags, find, show, words};
 
-/// Prints the findings. The status is 1 when a service is not ready.
-pub(super) fn check(config: &Config, catalogue: &Catalogue, flags: &CheckFlags) -> ExitCode {
+/// Prints the findings. The status is 1 when a service is not ready or an endpoint is not there.
+pub(super) async fn check(
+    config: &Config,
+    catalogue: &Catalogue,
+    flags: &CheckFlags,
+) -> anyhow::Result<ExitCode> {
     let mut all = Vec::new();
     match &flags.name {
         Some(name) => match find(catalogue, name) {
             Ok(provider) => all.push(provider),
-            Err(unknown) => return unknown,
+            Err(unknown) => return Ok(unknown),
         },
         None => all.extend(config.providers.keys().filter_map(|word| catalogue.find(word.as_str()).cloned())),
     }
@@ -24,31 +29,43 @@ pub(super) fn check(config: &Config, catalogue: &Catalogue, flags: &CheckFlags) 
             "The configuration names no service yet; `tokenry provider check NAME` says what one takes."
         );
     }
+    let oauth = OAuth::new(config.outbound.clone(), Arc::new(SystemClock))?;
     let mut good = true;
     for (at, provider) in all.iter().enumerate() {
         if at > 0 {
             println!();
         }
-        let (text, ready) = one(config, catalogue, provider);
+        let probes = oauth.probe(provider).await;
+        let (text, ready) = one(config, catalogue, provider, &probes);
         print!("{text}");
         good &= ready;
     }
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The findings on one service, and whether all is well.
-fn one(config: &Config, catalogue: &Catalogue, provider: &Provider) -> (String, bool) {
+fn one(config: &Config, catalogue: &Catalogue, provider: &Provider, probes: &[Probe]) -> (String, bool) {
     let readiness = provider.readiness();
     let pasted = matches!(provider.kind(), Kind::ApiKey | Kind::Basic);
     let ready = pasted || !matches!(readiness, Readiness::Missing { .. } | Readiness::NotSupported { .. });
     let mut page = Page::default();
-    let state = if ready { "ready" } else { "not ready" };
+    let reached = probes.iter().all(|probe| {
+        !matches!(probe.outcome, ProbeOutcome::Unreachable { .. } | ProbeOutcome::Forbidden { .. })
+    });
+    let state = match (ready, reached) {
+        (false, _) => "not ready",
+        (true, false) => "set up, and an endpoint is not there",
+        (true, true) => "ready",
+    };
     page.title(&format!("{} ({}): {state}", provider.name, provider.id));
     page.row("described by", &words::source(provider));
     let word = configured_word(config, catalogue, provider);
     configured(&mut page, config, &word);
     match &readiness {
         Readiness::NotSupported { why, .. } => page.row("here", why),
+        Readiness::NeedsSettings { names, .. } => {
+            page.row("here", &format!("whoever connects says {}", names.join(", ")));
+        }
         _ if provider.is_public_client() => {
             page.row("here", "without a client_secret it is a public client: PKCE stands in for the secret");
         }
@@ -64,7 +81,31 @@ fn one(config: &Config, catalogue: &Catalogue, provider: &Provider) -> (String, 
     if let Readiness::Missing { what, .. } = &readiness {
         missing(&mut page, &word, what);
     }
-    (page.end(), ready)
+    endpoints(&mut page, probes);
+    (page.end(), ready && reached)
+}
+
+/// What came of looking at each endpoint. Nothing was sent there that could be spent.
+fn endpoints(page: &mut Page, probes: &[Probe]) {
+    if probes.is_empty() {
+        return;
+    }
+    page.title("Endpoints");
+    for Probe { what, url, outcome } in probes {
+        let said = match outcome {
+            ProbeOutcome::Answered { status } => format!("answers ({status})"),
+            ProbeOutcome::NotFound { status } => {
+                format!(
+                    "answers that there is no such place ({status}); some say so to everything but a POST"
+                )
+            }
+            ProbeOutcome::Unreachable { why } => format!("does not answer: {why}"),
+            ProbeOutcome::Forbidden { why } => {
+                format!("is not gone to: {why}; outbound.allow_private allows services in your own network")
+            }
+        };
+        page.row(what, &format!("{url} {said}"));
+    }
 }
 
 /// The word under which the configuration has it, or would have it.

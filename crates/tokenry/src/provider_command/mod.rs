@@ -70,7 +70,7 @@ fn kinds() -> impl TypedValueParser<Value = Kind> {
 }
 
 /// Runs a command that needs the configuration.
-pub(crate) fn run(config: &Config, command: ProviderCommand) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(config: &Config, command: ProviderCommand) -> anyhow::Result<ExitCode> {
     let catalogue = providers::catalogue(config, &config.outbound)?;
     Ok(match command {
         ProviderCommand::List(flags) => {
@@ -84,7 +84,7 @@ pub(crate) fn run(config: &Config, command: ProviderCommand) -> anyhow::Result<E
             }
             Err(unknown) => unknown,
         },
-        ProviderCommand::Check(flags) => check::check(config, &catalogue, &flags),
+        ProviderCommand::Check(flags) => check::check(config, &catalogue, &flags).await?,
         ProviderCommand::Template(wanted) => {
             template(&wanted)?;
             ExitCode::SUCCESS
