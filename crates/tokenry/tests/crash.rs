@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
@@ -116,8 +117,12 @@ fn serve(data: &Path, sandbox: &Sandbox, port: u16, crash_at: Option<&str>) -> P
     Process { child, base }
 }
 
+/// A port that is free, and below those that systems give to outgoing connections: between two processes nobody takes it.
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = 16_000 + u16::try_from(std::process::id() % 8_000).unwrap();
+    let mut ports = std::iter::repeat_with(|| start + NEXT.fetch_add(1, Ordering::Relaxed));
+    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 async fn eventually(what: &str, mut happened: impl AsyncFnMut() -> bool) {
