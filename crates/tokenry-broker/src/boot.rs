@@ -173,6 +173,7 @@ impl Broker {
             nobody,
         }));
         broker.take_up_spool().await?;
+        broker.reserve_room().await;
         Ok(broker)
     }
 

@@ -106,6 +106,8 @@ impl Broker {
         if let Err(error) = removed.unwrap_or_else(|_| Err(io::Error::other("the task ended early"))) {
             tracing::warn!(connection = %id, %error, "a spool file could not be removed; it does no harm");
         }
+        // It may have taken the room that was set aside.
+        self.reserve_room().await;
         let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         // A newer answer may have come to wait in the meantime.
         if all.get(&id).is_some_and(|now| Arc::ptr_eq(now, &waiting)) {
@@ -154,6 +156,15 @@ impl Broker {
         let broker = self.clone();
         self.tasks.spawn(async move { broker.run_revocations(Some(id)).await });
         Ok(())
+    }
+
+    /// Sets room aside for a full disk. One that is full already is no reason not to serve.
+    pub(crate) async fn reserve_room(&self) {
+        let spool = self.spool.clone();
+        let reserved = tokio::task::spawn_blocking(move || spool.reserve()).await;
+        if let Err(error) = reserved.unwrap_or_else(|_| Err(io::Error::other("the task ended early"))) {
+            tracing::warn!(%error, "no room could be set aside for new tokens when the disk is full");
+        }
     }
 
     /// Takes up what an earlier process left in the spool.

@@ -47,24 +47,10 @@ struct SpoolFile {
     values: Values,
 }
 
-/// A directory of waiting answers.
-#[derive(Debug, Clone)]
-pub struct Spool(PathBuf);
-
-impl Spool {
-    /// The spool in this directory. It is made when something is put into it.
-    pub fn new(directory: PathBuf) -> Self {
-        Self(directory)
-    }
-
-    /// Puts an answer into the spool. When this returns it survives a power cut.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn put(&self, spooled: &Spooled) -> io::Result<()> {
-        self.make_directory()?;
+impl From<&Spooled> for SpoolFile {
+    fn from(spooled: &Spooled) -> Self {
         let encode = |sealed: &Sealed| STANDARD.encode(sealed.as_bytes());
-        let file = SpoolFile {
+        Self {
             user: spooled.user_id.get(),
             connection: spooled.connection_id.get(),
             provider: spooled.provider.clone(),
@@ -75,14 +61,77 @@ impl Spool {
             scopes: spooled.credential.scopes.clone(),
             times: spooled.credential.times.to_micros(),
             values: spooled.credential.values.clone(),
-        };
+        }
+    }
+}
+
+/// Room that is set aside: so many files, each of which one answer can be written into when the disk is full.
+const RESERVES: usize = 32;
+const RESERVED_BYTES: usize = 16 * 1024;
+
+/// A directory of waiting answers.
+#[derive(Debug, Clone)]
+pub struct Spool(PathBuf);
+
+impl Spool {
+    /// The spool in this directory. It is made when something is put into it.
+    pub fn new(directory: PathBuf) -> Self {
+        Self(directory)
+    }
+
+    /// Sets room aside for the moment when the disk is full, as far as that was not done yet.
+    ///
+    /// # Errors
+    /// What the file system says: without room to spare, an answer that the database does not take is in memory alone.
+    pub fn reserve(&self) -> io::Result<()> {
+        self.make_directory()?;
+        for path in self.reserves().filter(|path| !path.exists()) {
+            // Written, and not just made long: a file with a hole in it sets nothing aside.
+            let unfinished = path.with_extension("unfinished");
+            let mut out = private_file(&unfinished)?;
+            out.write_all(&[b' '; RESERVED_BYTES])?;
+            out.sync_all()?;
+            fs::rename(&unfinished, &path)?;
+        }
+        Ok(())
+    }
+
+    fn reserves(&self) -> impl Iterator<Item = PathBuf> {
+        (0..RESERVES).map(|number| self.0.join(format!("room-{number}.reserve")))
+    }
+
+    /// Puts an answer into the spool. When this returns it survives a power cut. On a full disk it takes room that was set
+    /// aside.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn put(&self, spooled: &Spooled) -> io::Result<()> {
+        self.make_directory()?;
+        let bytes = serde_json::to_vec(&SpoolFile::from(spooled))?;
         let path = self.path_of(spooled);
         let unfinished = path.with_extension("unfinished");
-        let mut out = private_file(&unfinished)?;
-        out.write_all(&serde_json::to_vec(&file)?)?;
-        out.sync_all()?;
+        let written = private_file(&unfinished).and_then(|mut out| {
+            out.write_all(&bytes)?;
+            out.sync_all()
+        });
+        match written {
+            Err(error) if is_full(&error) => self.write_into_reserve(&unfinished, bytes)?,
+            done => done?,
+        }
         fs::rename(&unfinished, &path)?;
         File::open(&self.0)?.sync_all()
+    }
+
+    /// Writes over a file that was set aside, and no byte beyond it: what it gave up, somebody else might take.
+    fn write_into_reserve(&self, unfinished: &Path, mut bytes: Vec<u8>) -> io::Result<()> {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let reserve = self.reserves().find(|path| path.exists()).ok_or_else(full)?;
+        // Spaces behind it are as good as nothing to whoever reads it.
+        bytes.resize(bytes.len().max(RESERVED_BYTES), b' ');
+        fs::rename(reserve, unfinished)?;
+        let mut out = OpenOptions::new().write(true).open(unfinished)?;
+        out.write_all(&bytes)?;
+        out.sync_all()
     }
 
     /// Everything that waits. A file that cannot be read is an error that names it: it may hold the only copy of a token.
@@ -136,6 +185,10 @@ impl Spool {
         }
         builder.create(&self.0)
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn private_file(path: &Path) -> io::Result<File> {
@@ -213,6 +266,31 @@ mod tests {
         spool.remove(&found[0]).unwrap();
         spool.remove(&found[0]).unwrap();
         assert!(spool.list().unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_answer_fits_into_room_that_was_set_aside_and_takes_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::new(dir.path().join("spool"));
+        spool.reserve().unwrap();
+        let size = || -> u64 {
+            fs::read_dir(dir.path().join("spool"))
+                .unwrap()
+                .map(|f| f.unwrap().metadata().unwrap().len())
+                .sum()
+        };
+        let before = size();
+        assert!(spool.list().unwrap().is_empty());
+
+        let answer = spooled(Some(b"refresh"));
+        let path = spool.path_of(&answer);
+        let bytes = serde_json::to_vec(&SpoolFile::from(&answer)).unwrap();
+        spool.write_into_reserve(&path, bytes).unwrap();
+        assert_eq!(size(), before);
+        assert_eq!(format!("{:?}", spool.list().unwrap()), format!("[{answer:?}]"));
+        spool.remove(&answer).unwrap();
+        spool.reserve().unwrap();
+        assert_eq!(size(), before);
     }
 
     #[test]
