@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use tokenry_model::{EntropyError, ManualClock, ProviderId, Random, Scopes, SecretString, Timestamp};
 use tokenry_oauth::{
     Catalogue, Exchange, OAuth, OAuthError, OutboundPolicy, PkceVerifier, Provider, ProviderSettings,
-    TokenSet,
+    TokenSet, Values,
 };
 use url::Url;
 
@@ -172,12 +172,13 @@ pub(crate) async fn exchange(
         nonce: None,
         token_url,
         scopes: &Scopes::default(),
+        captured: &Values::new(),
     };
     engine.exchange(provider, exchange).await
 }
 
 pub(crate) async fn refresh(engine: &OAuth, provider: &Provider) -> Result<TokenSet, OAuthError> {
-    engine.refresh(provider, &SecretString::from(REFRESH), &Scopes::default()).await
+    engine.refresh(provider, &SecretString::from(REFRESH), &Scopes::default(), &Values::new()).await
 }
 
 /// Refreshes at a fake that gives this one answer.

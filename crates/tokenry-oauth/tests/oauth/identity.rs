@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tokenry_model::{Account, Scopes, SecretString};
-use tokenry_oauth::{Exchange, IdClaims, Issuer, OAuthError, ProviderSettings, TokenSet};
+use tokenry_oauth::{Exchange, IdClaims, Issuer, OAuthError, ProviderSettings, TokenSet, Values};
 use url::Url;
 
 use crate::fake::{ACCESS, Fake, NOW_S, client, engine, provider, reply, scopes, verifier};
@@ -18,6 +18,7 @@ fn tokens(id_claims: Option<IdClaims>) -> TokenSet {
         scopes: None,
         id_claims,
         account: None,
+        captured: Values::new(),
     }
 }
 
@@ -148,6 +149,7 @@ async fn exchange(claims: Value, nonce: Option<&str>, asked: &str) -> Result<Tok
         nonce,
         token_url: &fake.url.join("token").unwrap(),
         scopes: &scopes(asked),
+        captured: &Values::new(),
     };
     engine().exchange(&own, exchange).await
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokenry_model::{ExposeSecret, Scopes, SecretString};
-use tokenry_oauth::{ClientAuth, OAuthError, ProviderSettings};
+use tokenry_oauth::{ClientAuth, OAuthError, ProviderSettings, Values};
 
 use crate::fake::{CODE, Fake, REFRESH, SECRET, client, engine, exchange, provider, refresh, refresh_at};
 
@@ -48,7 +48,7 @@ async fn a_code_goes_to_the_endpoint_of_its_flow_or_nowhere() {
 async fn a_refresh_token_is_spent_once_and_without_scopes() {
     let fake = Fake::json(GOOD).await;
     let scopes: Scopes = ["a"].into_iter().collect();
-    engine().refresh(&fake.provider(), &SecretString::from(REFRESH), &scopes).await.unwrap();
+    engine().refresh(&fake.provider(), &SecretString::from(REFRESH), &scopes, &Values::new()).await.unwrap();
     let form: Vec<_> = fake.only().form().into_iter().collect();
     let expected = [("grant_type", "refresh_token"), ("refresh_token", REFRESH)];
     assert_eq!(form, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
