@@ -8,9 +8,7 @@ use tokenry_model::{
     Connection, ConnectionId, ConnectionName, ConnectionState, ExposeSecret as _, Flow, FlowKind,
     SecretString, StateHash, Timestamp, User, UserId, Values,
 };
-use tokenry_oauth::{
-    AuthorizeRequest, Exchange, OAuth, OAuthError, PkceVerifier, Provider, Readiness, Values,
-};
+use tokenry_oauth::{AuthorizeRequest, Exchange, OAuth, OAuthError, PkceVerifier, Provider, Readiness};
 use tokenry_store::{FlowClaim, NewConnection, Parked, StoreError};
 use tokenry_vault::{Context, FlowField};
 use tracing::Instrument as _;
@@ -237,7 +235,7 @@ impl Broker {
             }
             Readiness::NeedsSettings { names, .. } => Err(BrokerError::ProviderNotSupported {
                 service: provider.name.clone(),
-                why: format!("the connection needs settings of its own: {}", names.join(", ")),
+                why: format!("its addresses differ from account to account: it needs {}", names.join(", ")),
             }),
             Readiness::Missing { what, docs_url } => Err(BrokerError::ProviderNotConfigured {
                 service: provider.name.clone(),
@@ -338,7 +336,7 @@ impl Broker {
             nonce: secrets.nonce.as_deref(),
             token_url: &parse(&flow.token_url)?,
             scopes: &flow.scopes,
-            captured: &Values::new(),
+            captured: &flow.values,
         };
         let tokens = self.oauth.exchange(provider, exchange).await.map_err(failed)?;
         // The code is spent: from here on a failure would lose the grant. One without a name still works.

@@ -12,7 +12,7 @@ use tokenry_model::{
     Connection, ConnectionId, ConnectionState, CredentialKind, ExposeSecret as _, Health, RefreshIntent,
     SecretString, Timestamp,
 };
-use tokenry_oauth::{OAuthError, Provider, TokenSet, Values};
+use tokenry_oauth::{OAuthError, Provider, TokenSet};
 use tokenry_store::Spooled;
 use tokenry_vault::ConnectionField;
 use tokio::sync::watch;
@@ -172,15 +172,9 @@ impl Broker {
     }
 
     /// Calls the provider while the lease is held, and kept for as long as the provider takes.
-    async fn refresh_claimed(
-        &self,
-        connection: &Connection,
-        provider: &Provider,
-        refresh_token: &SecretString,
-    ) -> Result<SecretString, BrokerError> {
-        let captured = Values::new();
-        let mut call =
-            std::pin::pin!(self.oauth.refresh(provider, refresh_token, &connection.scopes, &captured));
+    async fn refresh_claimed(&self, attempt: &Attempt<'_>) -> Result<HandedOut, BrokerError> {
+        let connection = attempt.connection;
+        let mut call = std::pin::pin!(self.ask(attempt));
         let answer = loop {
             tokio::select! {
                 answer = &mut call => break answer,

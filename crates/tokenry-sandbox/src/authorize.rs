@@ -2,12 +2,10 @@
 //!
 //! The form posts to the URL that showed it, so the request is checked twice and kept nowhere in between.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use axum::{
-    body::Bytes,
-    extract::{ConnectInfo, RawQuery, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use secrecy::ExposeSecret as _;
@@ -15,52 +13,62 @@ use url::Url;
 
 use crate::{
     app::App,
-    connection::Tear,
+    decision::{self, Decision},
+    dialect,
     faults::{Endpoint, around},
     fresh::{Token, is_challenge},
-    grants::{Consent, NewCode},
-    options::Account,
+    grants::{Caller, Consent, NewCode},
+    incoming::Incoming,
+    options::{Account, Client},
     pages,
     params::Params,
+    quirks::Quirks,
 };
 
 /// What is granted to a client that names no scope (RFC 6749 §3.3).
-const DEFAULT_SCOPE: &str = "profile";
+pub(crate) const DEFAULT_SCOPE: &str = "profile";
 
 /// An authorization request that may be shown to a person.
 struct Asked {
-    client: Arc<str>,
+    caller: Caller,
     back: Back,
     redirect_uri: String,
     scopes: Vec<String>,
-    challenge: Option<String>,
-    login_hint: Option<String>,
+    /// The request, in the standard's words.
+    params: Params,
 }
 
 /// The way back to the client.
-struct Back {
+pub(crate) struct Back {
     url: Url,
     state: Option<String>,
-    issuer: String,
+    issuer: Option<String>,
 }
 
 impl Back {
-    fn with(mut self, name: &str, value: &str) -> Response {
+    fn with<'a>(mut self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Response {
         {
             let mut query = self.url.query_pairs_mut();
-            query.append_pair(name, value);
-            if let Some(state) = &self.state {
-                query.append_pair("state", state);
-            }
-            query.append_pair("iss", &self.issuer);
+            query.extend_pairs(pairs);
+            query.extend_pairs(self.state.iter().map(|state| ("state", state)));
+            query.extend_pairs(self.issuer.iter().map(|issuer| ("iss", issuer)));
         }
-        let headers = [
-            (header::LOCATION, self.url.as_str()),
-            (header::CACHE_CONTROL, "no-store"),
-            (header::REFERRER_POLICY, "no-referrer"),
-        ];
-        (StatusCode::SEE_OTHER, headers).into_response()
+        see_other(&self.url)
     }
+
+    fn with_error(self, error: &str) -> Response {
+        self.with([("error", error)])
+    }
+}
+
+/// Sends the person on.
+pub(crate) fn see_other(url: &Url) -> Response {
+    let headers = [
+        (header::LOCATION, url.as_str()),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    (StatusCode::SEE_OTHER, headers).into_response()
 }
 
 /// Why a request is not shown to a person.
@@ -71,156 +79,179 @@ enum Unfit {
     Client(Box<Back>, &'static str),
 }
 
-pub(crate) async fn ask(
-    State(app): State<App>,
-    ConnectInfo(tear): ConnectInfo<Tear>,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let params = Params::parse(query.unwrap_or_default().as_bytes());
-    around(&app, &tear, Endpoint::Authorize, None, || show(&app, &params)).await
+pub(crate) async fn ask(incoming: Incoming) -> Response {
+    around(&incoming.app, &incoming.tear, Endpoint::Authorize, None, || show(&incoming)).await
 }
 
-pub(crate) async fn decide(
-    State(app): State<App>,
-    ConnectInfo(tear): ConnectInfo<Tear>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let params = Params::parse(query.unwrap_or_default().as_bytes());
-    let form = Params::parse(&body);
-    around(&app, &tear, Endpoint::Authorize, None, || take(&app, &headers, &params, &form)).await
+pub(crate) async fn decide(incoming: Incoming) -> Response {
+    around(&incoming.app, &incoming.tear, Endpoint::Authorize, None, || take(&incoming)).await
 }
 
-fn show(app: &App, params: &Params) -> Response {
-    let asked = match check(app, params) {
+fn show(incoming: &Incoming) -> Response {
+    let app = &incoming.app;
+    let asked = match asked(incoming) {
         Ok(asked) => asked,
         Err(unfit) => return turn_away(app, unfit),
     };
     {
         let mut state = app.state();
         state.tally.counts.authorizations += 1;
-        state.tally.note(Endpoint::Authorize.name(), Some(&asked.client), "consent page shown");
+        state.tally.note(Endpoint::Authorize.name(), Some(&asked.caller.client), "consent page shown");
     }
     pages::consent(&pages::Consent {
-        client: &asked.client,
-        returns_to: &pages::place(&asked.back.url),
-        action: &format!("authorize?{}", params.to_query()),
+        client: &asked.caller.client,
+        returns_to: Some(&pages::place(&asked.back.url)),
+        action: &format!("authorize?{}", incoming.query.to_query()),
         scopes: &asked.scopes,
         accounts: &app.accounts,
-        chosen: chosen(app, asked.login_hint.as_deref()),
+        chosen: decision::chosen(app, asked.params.all("login_hint").next()),
     })
 }
 
-/// The account that is chosen when the page opens.
-fn chosen<'a>(app: &'a App, hint: Option<&str>) -> Option<&'a Account> {
-    let hinted =
-        app.accounts.iter().find(|account| hint == Some(&account.id) || hint == Some(&account.email));
-    hinted.or(app.accounts.first()).map(AsRef::as_ref)
-}
-
-fn take(app: &App, headers: &HeaderMap, params: &Params, form: &Params) -> Response {
-    // Browsers say where a form was. One on another site must not be able to press Allow.
-    let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    if matches!(site, Some("cross-site" | "same-site")) {
-        return turn_away(app, Unfit::Page("This form came from another site."));
-    }
-    let asked = match check(app, params) {
+fn take(incoming: &Incoming) -> Response {
+    let app = &incoming.app;
+    let asked = match asked(incoming) {
         Ok(asked) => asked,
         Err(unfit) => return turn_away(app, unfit),
     };
-    let ticked: Vec<&str> = form.all("scope").flat_map(str::split_ascii_whitespace).collect();
-    match form.one("decision") {
-        Ok(Some("deny")) => deny(app, asked, "denied"),
-        Ok(Some("allow")) => {
-            if !ticked.iter().all(|scope| asked.scopes.iter().any(|asked| asked == scope)) {
-                return turn_away(app, Unfit::Page("A scope was ticked that the client did not ask for."));
-            }
-            let account = form.one("account").ok().flatten().and_then(|id| app.account(id));
-            let Some(account) = account else {
-                return turn_away(app, Unfit::Page("There is no such account here."));
-            };
-            // A consent to nothing at all is none.
-            if ticked.is_empty() {
-                deny(app, asked, "denied: nothing ticked")
-            } else {
-                allow(app, asked, account, &ticked)
-            }
+    match decision::read(app, &incoming.headers, &incoming.form(), &asked.scopes) {
+        Err(why) => turn_away(app, Unfit::Page(why)),
+        Ok(Decision::Denied(outcome)) => {
+            let mut state = app.state();
+            state.tally.counts.consents_denied += 1;
+            state.tally.note(Endpoint::Authorize.name(), Some(&asked.caller.client), outcome);
+            asked.back.with_error("access_denied")
         }
-        _ => turn_away(app, Unfit::Page("The form came without a decision.")),
+        Ok(Decision::Allowed(account, granted)) => allow(app, asked, &account, &granted),
     }
 }
 
-fn deny(app: &App, asked: Asked, outcome: &'static str) -> Response {
+fn allow(app: &App, asked: Asked, account: &Arc<Account>, granted: &[String]) -> Response {
+    let Ok(code) = Token::code() else { return asked.back.with_error("server_error") };
+    let words = &app.quirks.authorize;
+    let second = words.second_scope_param.as_ref().map(|name| {
+        let scopes = asked.params.all(name).next().unwrap_or_default();
+        Arc::from(scopes.split(&words.scope_separator).collect::<Vec<_>>().join(" "))
+    });
+    let client = asked.caller.client.clone();
     let mut state = app.state();
-    state.tally.counts.consents_denied += 1;
-    state.tally.note(Endpoint::Authorize.name(), Some(&asked.client), outcome);
-    asked.back.with("error", "access_denied")
+    let is_first = state.consented.insert((asked.caller.clone(), account.id.clone()));
+    let consent = Consent {
+        caller: asked.caller,
+        account: account.clone(),
+        scope: Arc::from(granted.join(" ")),
+        second_scope: second.filter(|_| app.quirks.answer.second_token.is_some()),
+        refreshable: gets_refresh_token(&app.quirks, &asked.params, granted, is_first),
+    };
+    let challenge = asked.params.all("code_challenge").next().map(str::to_owned);
+    let new = NewCode { consent, redirect_uri: asked.redirect_uri, challenge };
+    state.grants.add_code(app.now(), code.key, new);
+    state.tally.counts.consents_allowed += 1;
+    state.tally.note(Endpoint::Authorize.name(), Some(&client), "allowed");
+    let callback = &app.quirks.callback;
+    let extra = callback.extra.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    asked.back.with(std::iter::once((callback.code_param.as_str(), code.text.expose_secret())).chain(extra))
 }
 
-fn allow(app: &App, asked: Asked, account: &Arc<Account>, ticked: &[&str]) -> Response {
-    let Ok(code) = Token::code() else {
-        return asked.back.with("error", "server_error");
-    };
-    // In the order of the request, and each only once.
-    let mut granted = asked.scopes;
-    granted.retain(|scope| ticked.contains(&scope.as_str()));
-    let scope = Arc::from(granted.join(" "));
-    let consent = Consent { client: asked.client.clone(), account: account.clone(), scope };
-    let new = NewCode { consent, redirect_uri: asked.redirect_uri, challenge: asked.challenge };
-    let mut state = app.state();
-    state.grants.add_code(Instant::now(), code.key, new);
-    state.tally.counts.consents_allowed += 1;
-    state.tally.note(Endpoint::Authorize.name(), Some(&asked.client), "allowed");
-    asked.back.with("code", code.text.expose_secret())
+/// Whether this consent comes with a refresh token.
+fn gets_refresh_token(quirks: &Quirks, params: &Params, granted: &[String], is_first: bool) -> bool {
+    let rules = &quirks.refresh_token;
+    let asked_anew = params.all("prompt").any(|prompt| prompt == "consent");
+    !rules.never
+        && !quirks.refresh.spends_access_token
+        && (is_first || asked_anew || !rules.first_consent_only)
+        && rules.needs_scope.as_ref().is_none_or(|scope| granted.contains(scope))
+        && rules.needs_params.iter().all(|(name, value)| params.all(name).any(|sent| sent == value))
 }
 
 fn turn_away(app: &App, unfit: Unfit) -> Response {
     let (outcome, response) = match unfit {
         Unfit::Page(why) => (why, pages::error(why)),
-        Unfit::Client(back, error) => (error, back.with("error", error)),
+        Unfit::Client(back, error) => (error, back.with_error(error)),
     };
     app.state().tally.note(Endpoint::Authorize.name(), None, outcome);
     response
 }
 
+/// The request, from the URL or as it was pushed before (RFC 9126 §4).
+fn asked(incoming: &Incoming) -> Result<Asked, Unfit> {
+    let app = &incoming.app;
+    let params = match incoming.query.one("request_uri") {
+        Err(_) => return Err(Unfit::Page("The request's request_uri is repeated.")),
+        Ok(None) if app.quirks.authorize.par_required => {
+            return Err(Unfit::Page("This request should have been pushed beforehand."));
+        }
+        Ok(None) => incoming.query.clone(),
+        Ok(Some(uri)) => {
+            let pushed = app.state().pushed.find(app.now(), uri, &incoming.query);
+            pushed.ok_or(Unfit::Page("The request's request_uri is unknown or expired."))?
+        }
+    };
+    check(app, incoming, params)
+}
+
+/// Whether a request could be shown to a person; what is wrong, otherwise.
+pub(crate) fn would_be_shown(incoming: &Incoming, params: Params) -> Result<(), &'static str> {
+    match check(&incoming.app, incoming, params) {
+        Ok(_) => Ok(()),
+        Err(Unfit::Page(why) | Unfit::Client(_, why)) => Err(why),
+    }
+}
+
 /// First whom to answer, then everything else: before client and redirect URI are known to belong together, no error
 /// may be sent anywhere (RFC 6749 §4.1.2.1).
-fn check(app: &App, params: &Params) -> Result<Asked, Unfit> {
+fn check(app: &App, incoming: &Incoming, params: Params) -> Result<Asked, Unfit> {
+    let params = dialect::authorize(&app.quirks, params).map_err(Unfit::Page)?;
     let client = params.one("client_id").ok().flatten().and_then(|id| app.clients.find(id));
     let (id, client) = client.ok_or(Unfit::Page("The request names no client that this sandbox knows."))?;
-    let redirect_uri = params.one("redirect_uri").ok().flatten();
-    let registered = redirect_uri.filter(|uri| client.may_redirect_to(uri));
-    let (redirect_uri, url) = registered
-        .and_then(|uri| Some((uri, Url::parse(uri).ok()?)))
-        .ok_or(Unfit::Page("The request's redirect_uri is not registered for this client."))?;
+    let caller = Caller { client: id.clone(), tenant: incoming.tenant.clone() };
+    let (redirect_uri, url) = redirect(&app.quirks, client, &params).map_err(Unfit::Page)?;
     let state = params.one("state").map(|state| state.map(str::to_owned));
     let repeated = state.is_err();
-    let back = Back { url, state: state.unwrap_or_default(), issuer: app.issuer.clone() };
-    let scopes = if repeated { Err("invalid_request") } else { check_rest(app, params) };
+    let issuer = (!app.quirks.callback.without_iss).then(|| app.issuer.clone());
+    let back = Back { url, state: state.unwrap_or_default(), issuer };
+    let scopes = if repeated { Err("invalid_request") } else { check_rest(app, &params) };
     match scopes {
-        Ok(scopes) => Ok(Asked {
-            client: id.clone(),
-            back,
-            redirect_uri: redirect_uri.to_owned(),
-            scopes,
-            challenge: params.all("code_challenge").next().map(str::to_owned),
-            login_hint: params.all("login_hint").next().map(str::to_owned),
-        }),
+        Ok(scopes) => Ok(Asked { caller, back, redirect_uri, scopes, params }),
         Err(error) => Err(Unfit::Client(Box::new(back), error)),
     }
 }
 
+/// The redirect URI as it was said, and where it leads.
+fn redirect(quirks: &Quirks, client: &Client, params: &Params) -> Result<(String, Url), &'static str> {
+    const NOT_REGISTERED: &str = "The request's redirect_uri is not registered for this client.";
+    let rules = &quirks.redirect;
+    let dropped = quirks.authorize.drop.iter().any(|name| name == "redirect_uri");
+    let said = match params.one("redirect_uri") {
+        Ok(None) if dropped => client.redirect_uris.first().map(String::as_str),
+        said => said.ok().flatten(),
+    };
+    let said = said.ok_or(NOT_REGISTERED)?;
+    let uri = if rules.named.is_empty() { Some(said) } else { rules.named.get(said).map(String::as_str) };
+    let uri = uri.filter(|uri| client.may_redirect_to(uri)).ok_or(NOT_REGISTERED)?;
+    let url = Url::parse(uri).map_err(|_| NOT_REGISTERED)?;
+    if rules.refuses_localhost && url.host_str() == Some("localhost") {
+        return Err("This provider does not redirect to localhost by that name.");
+    }
+    if rules.https_only && url.scheme() == "http" {
+        return Err("This provider redirects to https only.");
+    }
+    Ok((said.to_owned(), url))
+}
+
 /// The scopes, if the rest of the request is in order; otherwise the error code for the client.
 fn check_rest(app: &App, params: &Params) -> Result<Vec<String>, &'static str> {
+    let dropped = |name: &str| app.quirks.authorize.drop.iter().any(|dropped| dropped == name);
     let one = |name| params.one(name).map_err(|_| "invalid_request");
     match one("response_type")? {
         Some("code") => {}
         Some(_) => return Err("unsupported_response_type"),
+        None if dropped("response_type") => {}
         None => return Err("invalid_request"),
     }
+    let require_pkce = app.require_pkce && !dropped("code_challenge");
     match (one("code_challenge")?, one("code_challenge_method")?) {
-        (None, None) if !app.require_pkce => {}
+        (None, None) if !require_pkce => {}
         // An absent method would mean `plain` (RFC 7636 §4.3), which protects from nothing.
         (Some(challenge), Some("S256")) if is_challenge(challenge) => {}
         _ => return Err("invalid_request"),
@@ -230,8 +261,13 @@ fn check_rest(app: &App, params: &Params) -> Result<Vec<String>, &'static str> {
         return Err("consent_required");
     }
     one("nonce")?;
+    scopes(one("scope")?, &app.quirks.authorize.scope_separator)
+}
+
+/// The scopes of a request, each only once.
+pub(crate) fn scopes(asked: Option<&str>, separator: &str) -> Result<Vec<String>, &'static str> {
     let mut scopes: Vec<String> = Vec::new();
-    for scope in one("scope")?.unwrap_or(DEFAULT_SCOPE).split(' ') {
+    for scope in asked.unwrap_or(DEFAULT_SCOPE).split(separator) {
         if !is_scope(scope) {
             return Err("invalid_scope");
         }

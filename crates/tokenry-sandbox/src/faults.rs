@@ -63,16 +63,20 @@ impl Fault {
 pub enum Endpoint {
     /// `GET` and `POST /authorize`.
     Authorize,
-    /// `POST /token`.
+    /// The token endpoint, under all its URLs.
     Token,
-    /// `GET /userinfo`.
+    /// `/userinfo`.
     Userinfo,
-    /// `POST /revoke`.
+    /// The revocation endpoint.
     Revoke,
     /// `POST /introspect`.
     Introspect,
     /// Both well-known documents.
     Metadata,
+    /// `GET /api/me`.
+    Api,
+    /// The endpoints of OAuth 1.0a, the consent page aside.
+    Oauth1,
 }
 
 impl Endpoint {
@@ -84,6 +88,8 @@ impl Endpoint {
             Self::Revoke => "revoke",
             Self::Introspect => "introspect",
             Self::Metadata => "metadata",
+            Self::Api => "api",
+            Self::Oauth1 => "oauth1",
         }
     }
 }
@@ -94,8 +100,12 @@ impl Endpoint {
 pub enum Grant {
     /// The exchange of a code.
     AuthorizationCode,
-    /// A refresh.
+    /// A refresh, whatever it spends.
     RefreshToken,
+    /// A poll of a device (RFC 8628 §3.4).
+    DeviceCode,
+    /// A token for the client itself (RFC 6749 §4.4).
+    ClientCredentials,
 }
 
 /// What goes wrong. Unless it says otherwise, the request is answered without being looked at: no code or token is

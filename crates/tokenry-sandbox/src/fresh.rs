@@ -34,7 +34,7 @@ pub(crate) struct Token {
 pub(crate) struct NoRandomness;
 
 impl Token {
-    fn new(prefix: &str) -> Result<Self, NoRandomness> {
+    pub(crate) fn new(prefix: &str) -> Result<Self, NoRandomness> {
         let mut bytes = [0; 32];
         rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
         let mut text = String::with_capacity(prefix.len() + 43);
@@ -48,15 +48,21 @@ impl Token {
     }
 }
 
-/// The two tokens of one answer, made before the state is locked.
+/// The tokens of one answer, made before the state is locked.
 pub(crate) struct Fresh {
     pub(crate) access: Token,
     pub(crate) refresh: Token,
+    /// For the quirk of a second access token.
+    pub(crate) second: Token,
 }
 
 impl Fresh {
     pub(crate) fn new() -> Result<Self, NoRandomness> {
-        Ok(Self { access: Token::new("sbx_at_")?, refresh: Token::new("sbx_rt_")? })
+        Ok(Self {
+            access: Token::new("sbx_at_")?,
+            refresh: Token::new("sbx_rt_")?,
+            second: Token::new("sbx_at_")?,
+        })
     }
 }
 

@@ -3,17 +3,24 @@
 //! One consent is one *family*. Every token points at its family, and a token whose family is gone is dead. So ending
 //! a family is one removal, and the tokens that point at it are swept up later.
 
+mod ends;
+#[cfg(test)]
+mod tests;
+mod types;
+
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use secrecy::SecretString;
+use self::types::{Access, Code, Family, Refresh, Spent, Until, later, passed, sooner};
+pub(crate) use self::types::{Caller, Consent, Issued, Living, NewCode, Redemption, Renewal, Revoked, Rules};
+use secrecy::ExposeSecret as _;
 
 use crate::{
     fresh::{Fresh, Key, verifier_matches},
-    options::Account,
+    quirks::{Quirks, Reuse, RotationMode},
     refused::Refused,
 };
 
@@ -26,97 +33,8 @@ const SPENT_KEPT: usize = 1024;
 /// Below this many entries a sweep is not worth it.
 const SWEEP_FROM: usize = 4096;
 
-/// When something ends; `None` is never.
-type Until = Option<Instant>;
-
-fn passed(until: Until, now: Instant) -> bool {
-    until.is_some_and(|until| until <= now)
-}
-
-fn later(a: Until, b: Until) -> Until {
-    Some(a?.max(b?))
-}
-
-/// Who let whom do what.
-#[derive(Clone)]
-pub(crate) struct Consent {
-    pub(crate) client: Arc<str>,
-    pub(crate) account: Arc<Account>,
-    pub(crate) scope: Arc<str>,
-}
-
-/// What a consent leaves behind for the token endpoint to check.
-pub(crate) struct NewCode {
-    pub(crate) consent: Consent,
-    pub(crate) redirect_uri: String,
-    pub(crate) challenge: Option<String>,
-}
-
-/// A code as it comes back at the token endpoint.
-pub(crate) struct Redemption<'a> {
-    pub(crate) client: &'a str,
-    pub(crate) code: Key,
-    pub(crate) redirect_uri: Option<&'a str>,
-    pub(crate) verifier: Option<&'a str>,
-}
-
-/// Tokens to send to the client.
-pub(crate) struct Issued {
-    pub(crate) access: SecretString,
-    pub(crate) expires_in: u64,
-    /// Absent when the client keeps the refresh token that it has.
-    pub(crate) refresh: Option<SecretString>,
-    pub(crate) scope: Arc<str>,
-}
-
-/// A living token, for userinfo and introspection.
-pub(crate) struct Living {
-    pub(crate) consent: Consent,
-    pub(crate) is_access: bool,
-    /// How long it still lives; `None` is for ever.
-    pub(crate) left: Option<Duration>,
-}
-
-/// What became of a revocation (RFC 7009).
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Revoked {
-    Family,
-    AccessToken,
-    Unknown,
-    NotYours,
-}
-
-struct Code {
-    new: NewCode,
-    until: Until,
-    family: Option<u64>,
-}
-
-struct Family {
-    consent: Consent,
-    spent: VecDeque<Key>,
-    until: Until,
-}
-
-struct Access {
-    family: u64,
-    scope: Arc<str>,
-    until: Until,
-}
-
-struct Refresh {
-    family: u64,
-    spent: bool,
-    until: Until,
-}
-
-/// How tokens are to live.
-pub(crate) struct Rules {
-    pub(crate) access_ttl: Duration,
-    pub(crate) refresh_ttl: Option<Duration>,
-    pub(crate) code_ttl: Duration,
-    pub(crate) rotate: bool,
-}
+const GONE: Refused = Refused::InvalidGrant("the refresh token is unknown, revoked or expired");
+const TOO_YOUNG: Refused = Refused::InvalidRequest("the access token is too young to be refreshed");
 
 /// Everything that was granted and lives.
 pub(crate) struct Grants {
@@ -125,8 +43,19 @@ pub(crate) struct Grants {
     families: HashMap<u64, Family>,
     access: HashMap<Key, Access>,
     refresh: HashMap<Key, Refresh>,
+    /// The answer that every connection of an account gets, where that is so.
+    same: HashMap<(Caller, String), (u64, Issued)>,
+    /// How many grants were refreshed how often, the ended ones included.
+    by_refreshes: BTreeMap<u32, u64>,
     next_family: u64,
     sweep_at: usize,
+}
+
+/// How the tokens of one answer are issued.
+#[derive(Clone, Copy)]
+struct Manner {
+    with_refresh: bool,
+    is_short: bool,
 }
 
 impl Grants {
@@ -137,6 +66,8 @@ impl Grants {
             families: HashMap::new(),
             access: HashMap::new(),
             refresh: HashMap::new(),
+            same: HashMap::new(),
+            by_refreshes: BTreeMap::new(),
             next_family: 0,
             sweep_at: SWEEP_FROM,
         }
@@ -159,7 +90,7 @@ impl Grants {
         let Some(code) = self.codes.get(&by.code).filter(|code| !passed(code.until, now)) else {
             return Err(Refused::InvalidGrant("the code is unknown or expired"));
         };
-        if *code.new.consent.client != *by.client {
+        if code.new.consent.caller != *by.caller {
             return Err(Refused::InvalidGrant("the code is another client's"));
         }
         if let Some(family) = code.family {
@@ -169,7 +100,8 @@ impl Grants {
         let Some(Code { new, .. }) = self.codes.remove(&by.code) else {
             return Err(Refused::ServerError);
         };
-        if by.redirect_uri != Some(&new.redirect_uri) {
+        let sends_redirect = !self.rules.quirks.token.drop.iter().any(|name| name == "redirect_uri");
+        if sends_redirect && by.redirect_uri != Some(&new.redirect_uri) {
             return Err(Refused::InvalidGrant("redirect_uri is not the one of the authorization request"));
         }
         match (&new.challenge, by.verifier) {
@@ -178,139 +110,205 @@ impl Grants {
             // A verifier without a challenge is a PKCE downgrade (RFC 9700 §4.8.2).
             _ => return Err(Refused::InvalidGrant("code_verifier does not match code_challenge")),
         }
-
-        let id = self.next_family;
-        self.next_family += 1;
-        let consent = new.consent.clone();
+        let (id, issued) = self.open(now, new.consent.clone(), fresh)?;
         let until = now.checked_add(USED_CODE_KEPT);
         self.codes.insert(by.code, Code { new, until, family: Some(id) });
-        let family = Family { consent: consent.clone(), spent: VecDeque::new(), until: Some(now) };
+        Ok(issued)
+    }
+
+    /// Begins a family: somebody consented, and the client has proven that it is the one.
+    pub(crate) fn open(
+        &mut self,
+        now: Instant,
+        consent: Consent,
+        mut fresh: Fresh,
+    ) -> Result<(u64, Issued), Refused> {
+        self.sweep(now);
+        let shares = self.rules.quirks.identity.same_access_token;
+        let who = (consent.caller.clone(), consent.account.id.clone());
+        if shares
+            && let Some((id, issued)) = self.same.get(&who)
+            && self.find_living(now, Key::of(issued.access.expose_secret())).is_some()
+        {
+            return Ok((*id, issued.clone()));
+        }
+        let id = self.next_family;
+        self.next_family += 1;
+        let quirks = Arc::clone(&self.rules.quirks);
+        let dies = quirks.rotation.absolute_ttl_s.and_then(|s| now.checked_add(Duration::from_secs(s)));
+        let manner = Manner { with_refresh: consent.refreshable, is_short: quirks.refresh.upgrade.is_some() };
+        let (scope, second) = (consent.scope.clone(), consent.second_scope.clone());
+        let family =
+            Family { consent, spent: VecDeque::new(), until: Some(now), dies, issued_at: now, refreshes: 0 };
         self.families.insert(id, family);
-        Ok(self.issue(now, id, consent.scope, fresh, true))
+        *self.by_refreshes.entry(0).or_default() += 1;
+        let second = second.map(|scope| {
+            let token = std::mem::replace(&mut fresh.second.text, String::new().into());
+            let until = now.checked_add(self.rules.access_ttl);
+            let access = Access { family: id, scope: scope.clone(), until, is_short: false };
+            self.access.insert(fresh.second.key, access);
+            (token, scope)
+        });
+        let mut issued = self.issue(now, id, scope, fresh, manner)?;
+        issued.second = second;
+        if shares {
+            self.same.insert(who, (id, issued.clone()));
+        }
+        Ok((id, issued))
     }
 
     /// Refreshes (RFC 6749 §6). `scope` may ask for less than was granted.
     pub(crate) fn refresh(
         &mut self,
         now: Instant,
-        client: &str,
+        caller: Option<&Caller>,
         token: Key,
         scope: Option<&str>,
         fresh: Fresh,
     ) -> Result<Issued, Refused> {
         self.sweep(now);
+        let quirks = Arc::clone(&self.rules.quirks);
         let known = self.refresh.get_mut(&token);
         let known = known.and_then(|refresh| Some((self.families.get_mut(&refresh.family)?, refresh)));
-        let Some((family, refresh)) = known else {
-            return Err(Refused::InvalidGrant("the refresh token is unknown, revoked or expired"));
-        };
-        if *family.consent.client != *client {
+        let Some((family, refresh)) = known else { return Err(GONE) };
+        if caller.is_some_and(|caller| family.consent.caller != *caller) {
             return Err(Refused::InvalidGrant("the refresh token is another client's"));
         }
         let id = refresh.family;
-        if refresh.spent {
-            self.families.remove(&id);
+        if let Some(spent) = &refresh.spent {
+            let grace = Duration::from_secs(quirks.rotation.grace_s);
+            if let Some(answer) = &spent.answer
+                && now.saturating_duration_since(spent.at) < grace
+            {
+                return Ok(Issued { again: true, ..(**answer).clone() });
+            }
+            if quirks.rotation.reuse == Reuse::EndsGrant {
+                self.families.remove(&id);
+            }
             return Err(Refused::Reuse);
         }
-        if passed(refresh.until, now) {
-            return Err(Refused::InvalidGrant("the refresh token is unknown, revoked or expired"));
+        if passed(refresh.until, now) || passed(refresh.idle, now) || passed(family.dies, now) {
+            return Err(GONE);
+        }
+        if now.saturating_duration_since(family.issued_at) < Duration::from_secs(quirks.refresh.min_age_s) {
+            return Err(TOO_YOUNG);
         }
         let scope = narrowed(&family.consent.scope, scope)?;
-        if self.rules.rotate {
-            refresh.spent = true;
+        let rotates = match quirks.rotation.mode {
+            None => self.rules.rotate,
+            Some(RotationMode::Keep) => false,
+            Some(RotationMode::Always) => true,
+            Some(RotationMode::Optional) => family.refreshes % 2 == 1,
+        };
+        if rotates {
+            refresh.spent = Some(Spent { at: now, answer: None });
             family.spent.push_back(token);
             if family.spent.len() > SPENT_KEPT
                 && let Some(oldest) = family.spent.pop_front()
             {
                 self.refresh.remove(&oldest);
             }
-        }
-        Ok(self.issue(now, id, scope, fresh, self.rules.rotate))
-    }
-
-    fn issue(&mut self, now: Instant, id: u64, scope: Arc<str>, fresh: Fresh, with_refresh: bool) -> Issued {
-        let until = now.checked_add(self.rules.access_ttl);
-        let mut family_until = until;
-        self.access.insert(fresh.access.key, Access { family: id, scope: scope.clone(), until });
-        if with_refresh {
-            let until = self.rules.refresh_ttl.and_then(|ttl| now.checked_add(ttl));
-            family_until = later(family_until, until);
-            self.refresh.insert(fresh.refresh.key, Refresh { family: id, spent: false, until });
-        }
-        if let Some(family) = self.families.get_mut(&id) {
-            family.until = later(family.until, family_until);
-        }
-        Issued {
-            access: fresh.access.text,
-            expires_in: self.rules.access_ttl.as_secs(),
-            refresh: with_refresh.then_some(fresh.refresh.text),
-            scope,
-        }
-    }
-
-    /// The token, if it is good at this moment.
-    pub(crate) fn find_living(&self, now: Instant, token: Key) -> Option<Living> {
-        let (family, scope, until, is_access) = if let Some(access) = self.access.get(&token) {
-            (access.family, Some(&access.scope), access.until, true)
         } else {
-            let refresh = self.refresh.get(&token).filter(|refresh| !refresh.spent)?;
-            (refresh.family, None, refresh.until, false)
-        };
-        let mut consent = self.families.get(&family)?.consent.clone();
-        if let Some(scope) = scope {
-            consent.scope = scope.clone();
+            refresh.idle = idle_end(&quirks, now);
+            family.until = later(family.until, sooner(sooner(refresh.until, refresh.idle), family.dies));
         }
-        let left = until.map(|until| until.saturating_duration_since(now));
-        (!passed(until, now)).then_some(Living { consent, is_access, left })
+        self.count_refresh(id);
+        let manner = Manner { with_refresh: rotates, is_short: false };
+        let issued = self.issue(now, id, scope, fresh, manner)?;
+        if quirks.rotation.grace_s > 0
+            && let Some(spent) = self.refresh.get_mut(&token).and_then(|refresh| refresh.spent.as_mut())
+        {
+            spent.answer = Some(Box::new(issued.clone()));
+        }
+        Ok(issued)
     }
 
-    /// Revokes (RFC 7009 §2.1): a refresh token takes its family with it, an access token goes alone.
-    pub(crate) fn revoke(&mut self, now: Instant, client: &str, token: Key) -> Revoked {
+    /// Gives a new access token for one that still lives; the old one lives on until its own end.
+    pub(crate) fn renew(
+        &mut self,
+        now: Instant,
+        caller: Option<&Caller>,
+        token: Key,
+        renewal: Renewal,
+        fresh: Fresh,
+    ) -> Result<Issued, Refused> {
         self.sweep(now);
-        let (family, is_access) = match (self.access.get(&token), self.refresh.get(&token)) {
-            (Some(access), _) if !passed(access.until, now) => (access.family, true),
-            (_, Some(refresh)) => (refresh.family, false),
-            _ => return Revoked::Unknown,
+        let known = self.access.get(&token).filter(|access| !passed(access.until, now));
+        let known = known.and_then(|access| Some((access, self.families.get(&access.family)?)));
+        let Some((access, family)) = known.filter(|(_, family)| !passed(family.dies, now)) else {
+            return Err(Refused::InvalidGrant("the access token is unknown, revoked or expired"));
         };
-        match self.families.get(&family) {
-            None => Revoked::Unknown,
-            Some(family) if *family.consent.client != *client => Revoked::NotYours,
-            Some(_) if is_access => {
-                self.access.remove(&token);
-                Revoked::AccessToken
+        if caller.is_some_and(|caller| family.consent.caller != *caller) {
+            return Err(Refused::InvalidGrant("the access token is another client's"));
+        }
+        let (id, scope) = (access.family, access.scope.clone());
+        if access.is_short != (renewal == Renewal::Upgrade) {
+            return Err(Refused::InvalidGrant(
+                "a short-lived access token is upgraded, a long-lived one refreshed",
+            ));
+        }
+        if renewal == Renewal::Refresh {
+            let min_age = Duration::from_secs(self.rules.quirks.refresh.min_age_s);
+            if now.saturating_duration_since(family.issued_at) < min_age {
+                return Err(TOO_YOUNG);
             }
-            Some(_) => {
-                self.families.remove(&family);
-                Revoked::Family
+            self.count_refresh(id);
+        }
+        self.issue(now, id, scope, fresh, Manner { with_refresh: false, is_short: false })
+    }
+
+    fn count_refresh(&mut self, id: u64) {
+        let Some(family) = self.families.get_mut(&id) else { return };
+        if let Some(before) = self.by_refreshes.get_mut(&family.refreshes) {
+            *before -= 1;
+            if *before == 0 {
+                self.by_refreshes.remove(&family.refreshes);
             }
         }
+        family.refreshes = family.refreshes.saturating_add(1);
+        *self.by_refreshes.entry(family.refreshes).or_default() += 1;
     }
 
-    /// Ends all families of an account, and its codes that still wait. Answers how many families there were.
-    pub(crate) fn forget(&mut self, account: &str) -> usize {
-        let before = self.families.len();
-        self.families.retain(|_, family| family.consent.account.id != account);
-        self.codes.retain(|_, code| code.new.consent.account.id != account);
-        before - self.families.len()
-    }
-
-    /// How many families have a token that is still good.
-    pub(crate) fn live_families(&self, now: Instant) -> u64 {
-        self.families.values().filter(|family| !passed(family.until, now)).count() as u64
-    }
-
-    /// Drops what is dead, once there is twice as much as the last sweep left. So its cost per token is constant.
-    fn sweep(&mut self, now: Instant) {
-        if self.codes.len() + self.access.len() + self.refresh.len() < self.sweep_at {
-            return;
+    fn issue(
+        &mut self,
+        now: Instant,
+        id: u64,
+        scope: Arc<str>,
+        fresh: Fresh,
+        manner: Manner,
+    ) -> Result<Issued, Refused> {
+        let quirks = &self.rules.quirks;
+        let family = self.families.get_mut(&id).ok_or(Refused::ServerError)?;
+        let short = quirks.refresh.upgrade.as_ref().filter(|_| manner.is_short);
+        let ttl = short.map_or(self.rules.access_ttl, |upgrade| Duration::from_secs(upgrade.first_ttl_s));
+        let until = now.checked_add(ttl);
+        let access = Access { family: id, scope: scope.clone(), until, is_short: manner.is_short };
+        self.access.insert(fresh.access.key, access);
+        family.issued_at = now;
+        family.until = later(family.until, until);
+        let mut refresh_ends = None;
+        if manner.with_refresh {
+            let until = self.rules.refresh_ttl.and_then(|ttl| now.checked_add(ttl));
+            let idle = idle_end(quirks, now);
+            refresh_ends = sooner(sooner(until, idle), family.dies);
+            family.until = later(family.until, refresh_ends);
+            self.refresh.insert(fresh.refresh.key, Refresh { family: id, spent: None, until, idle });
         }
-        let Self { codes, families, access, refresh, .. } = self;
-        families.retain(|_, family| !passed(family.until, now));
-        codes.retain(|_, code| !passed(code.until, now));
-        access.retain(|_, access| !passed(access.until, now) && families.contains_key(&access.family));
-        refresh.retain(|_, refresh| families.contains_key(&refresh.family));
-        self.sweep_at = SWEEP_FROM.max(2 * (codes.len() + access.len() + refresh.len()));
+        Ok(Issued {
+            access: fresh.access.text,
+            expires_in: ttl.as_secs(),
+            refresh: manner.with_refresh.then_some(fresh.refresh.text),
+            refresh_expires_in: refresh_ends.map(|end| end.saturating_duration_since(now).as_secs()),
+            scope,
+            second: None,
+            account: family.consent.account.clone(),
+            again: false,
+        })
     }
+}
+
+fn idle_end(quirks: &Quirks, now: Instant) -> Until {
+    quirks.rotation.idle_ttl_s.and_then(|s| now.checked_add(Duration::from_secs(s)))
 }
 
 /// The scope of a refreshed access token: as granted, or the part of it that was asked for.
@@ -319,7 +317,3 @@ fn narrowed(granted: &Arc<str>, asked: Option<&str>) -> Result<Arc<str>, Refused
     let covered = asked.split(' ').all(|scope| granted.split(' ').any(|granted| granted == scope));
     if covered { Ok(Arc::from(asked)) } else { Err(Refused::InvalidScope) }
 }
-
-#[cfg(test)]
-#[path = "grants_tests.rs"]
-mod tests;

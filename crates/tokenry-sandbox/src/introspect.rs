@@ -1,52 +1,45 @@
 //! `POST /introspect`: whether a token is good (RFC 7662). Any client of the sandbox may ask about any token.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
-
 use axum::{
     Json,
-    body::Bytes,
-    extract::{ConnectInfo, State},
-    http::{HeaderMap, header},
+    http::header,
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
 
 use crate::{
-    app::App,
-    connection::Tear,
     faults::{Endpoint, around},
     fresh::Key,
-    params::{Params, require_form},
+    incoming::Incoming,
+    params::require_form,
+    quirks::Auth,
     refused::Refused,
+    shape,
 };
 
-pub(crate) async fn introspect(
-    State(app): State<App>,
-    ConnectInfo(tear): ConnectInfo<Tear>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let params = Params::parse(&body);
-    around(&app, &tear, Endpoint::Introspect, None, || answer(&app, &headers, &params)).await
+pub(crate) async fn introspect(incoming: Incoming) -> Response {
+    around(&incoming.app, &incoming.tear, Endpoint::Introspect, None, || answer(&incoming)).await
 }
 
-fn answer(app: &App, headers: &HeaderMap, params: &Params) -> Response {
-    match inspect(app, headers, params) {
+fn answer(incoming: &Incoming) -> Response {
+    match inspect(incoming) {
         Ok(answer) => ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response(),
         Err(refused) => {
-            app.state().tally.note(Endpoint::Introspect.name(), None, refused.description());
-            refused.into_response()
+            incoming.app.state().tally.note(Endpoint::Introspect.name(), None, refused.description());
+            shape::refusal(&incoming.app.quirks, refused)
         }
     }
 }
 
-fn inspect(app: &App, headers: &HeaderMap, params: &Params) -> Result<Value, Refused> {
-    require_form(headers)?;
-    let client = app.clients.authenticate(headers, params)?;
+fn inspect(incoming: &Incoming) -> Result<Value, Refused> {
+    require_form(&incoming.headers)?;
+    let (app, params) = (&incoming.app, incoming.form());
+    let caller = app.authenticate(incoming, &params, Auth::Any)?;
+    let client = &caller.client;
     let token = Key::of(params.required("token", "token is missing")?);
     let mut state = app.state();
     state.tally.counts.introspections += 1;
-    let Some(living) = state.grants.find_living(Instant::now(), token) else {
+    let Some(living) = state.grants.find_living(app.now(), token) else {
         state.tally.note(Endpoint::Introspect.name(), Some(client), "inactive");
         return Ok(json!({ "active": false }));
     };
@@ -57,15 +50,14 @@ fn inspect(app: &App, headers: &HeaderMap, params: &Params) -> Result<Value, Ref
         "iss": app.issuer,
         "sub": consent.account.id,
         "username": consent.account.id,
-        "client_id": &*consent.client,
+        "client_id": &*consent.caller.client,
         "scope": &*consent.scope,
     });
     if living.is_access {
         answer["token_type"] = json!("Bearer");
     }
     if let Some(left) = living.left {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        answer["exp"] = json!(since.saturating_add(left).as_secs());
+        answer["exp"] = json!(app.unix_now().saturating_add(left).as_secs());
     }
     Ok(answer)
 }

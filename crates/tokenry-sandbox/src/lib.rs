@@ -1,25 +1,37 @@
 #![doc = include_str!("../README.md")]
 
+mod api;
 mod app;
+mod assertion;
 mod authorize;
 mod client_auth;
 mod connection;
 mod control;
+mod decision;
+mod device;
+mod dialect;
 mod faults;
 mod fresh;
 mod grants;
+mod incoming;
 mod introspect;
 mod metadata;
+mod oauth1;
 mod options;
+mod pace;
 mod pages;
+mod par;
 mod params;
+pub mod quirks;
 mod refused;
 mod revoke;
 mod seen;
+mod shape;
+mod tenants;
 mod token;
-mod userinfo;
 
 use std::{
+    collections::BTreeMap,
     future::IntoFuture as _,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -33,8 +45,11 @@ use crate::{
     connection::{Tear, TearableListener},
 };
 pub use crate::{
+    app::IssuedGrant,
     faults::{Endpoint, Fault, FaultKind, Grant},
-    options::{Account, Client, SandboxOptions},
+    options::{Account, ApiKey, Client, SandboxOptions},
+    pace::FaultRates,
+    quirks::Quirks,
     seen::{Event, Seen},
 };
 
@@ -112,6 +127,55 @@ impl Sandbox {
     /// How long access tokens live that are issued from now on; told to clients in whole seconds.
     pub fn set_access_ttl(&self, ttl: Duration) {
         self.app.state().grants.rules.access_ttl = ttl;
+    }
+
+    /// Grants for `n` new accounts, `<account_prefix>0` and so on, as if each had consented. `scopes` has spaces between
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` when there is no such client.
+    pub fn issue_grants(
+        &self,
+        client: &str,
+        account_prefix: &str,
+        n: usize,
+        scopes: &str,
+    ) -> io::Result<Vec<IssuedGrant>> {
+        self.app
+            .issue_grants(client, account_prefix, n, scopes)
+            .map_err(|refused| io::Error::new(io::ErrorKind::InvalidInput, refused.description()))
+    }
+
+    /// How often the grants of each account were refreshed, as far as the grants are still there.
+    pub fn refreshes_by_account(&self) -> BTreeMap<String, u64> {
+        self.app.state().grants.refreshes_by_account()
+    }
+
+    /// Moves the sandbox's clock ahead: tokens, codes and pauses age by as much.
+    pub fn advance(&self, by: Duration) {
+        self.app.advance(by);
+    }
+
+    /// How many requests the token endpoint takes in any one second from now on.
+    pub fn set_limit_per_s(&self, limit: Option<u32>) {
+        self.app.state().pace.set_limit(limit);
+    }
+
+    /// What goes wrong by chance from now on.
+    pub fn set_fault_rates(&self, rates: FaultRates) {
+        self.app.state().pace.set_rates(rates);
+    }
+
+    /// The person types in the code that a device shows, and allows (with an account) or declines (`None`).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` when no device waits for the code, or there is no such account.
+    pub fn decide_device(&self, user_code: &str, account: Option<&str>) -> io::Result<()> {
+        device::decide_for(&self.app, user_code, account)
+            .map(|_| ())
+            .map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))
     }
 
     /// Stops: takes no new connections, finishes the requests that run, cuts short the faults that wait. Returns after two

@@ -11,6 +11,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::{pace::FaultRates, quirks::Quirks};
+
 /// How a sandbox behaves. `SandboxOptions::default()` is a strict provider on a free loopback port, without clients.
 #[derive(Clone, Debug)]
 pub struct SandboxOptions {
@@ -32,6 +34,14 @@ pub struct SandboxOptions {
     pub rotate: bool,
     /// Whether an authorization request without a PKCE challenge is refused (RFC 7636).
     pub require_pkce: bool,
+    /// The API keys, and the user names with passwords, that `/api/me` takes.
+    pub api_keys: Vec<ApiKey>,
+    /// How it differs from the standards.
+    pub quirks: Quirks,
+    /// How many requests the token endpoint takes in any one second. Above that: 429 with `Retry-After: 1`.
+    pub limit_per_s: Option<u32>,
+    /// What goes wrong by chance.
+    pub fault_rates: FaultRates,
     /// The people who can consent. There are no passwords: the consent page lets the visitor choose one.
     pub accounts: Vec<Account>,
 }
@@ -47,6 +57,10 @@ impl Default for SandboxOptions {
             code_ttl: Duration::from_mins(1),
             rotate: true,
             require_pkce: true,
+            api_keys: Vec::new(),
+            quirks: Quirks::default(),
+            limit_per_s: None,
+            fault_rates: FaultRates::default(),
             accounts: ["Ada", "Grace", "Linus"].into_iter().map(Account::example).collect(),
         }
     }
@@ -62,6 +76,9 @@ impl SandboxOptions {
         let mut accounts = HashSet::new();
         if let Some(twice) = self.accounts.iter().find(|account| !accounts.insert(&account.id)) {
             return refuse(format!("account {:?} is there twice", twice.id));
+        }
+        if let Some(key) = self.api_keys.iter().find(|key| !accounts.contains(&key.account)) {
+            return refuse(format!("an API key is of account {:?}, which is not there", key.account));
         }
         let mut clients = HashSet::new();
         for client in &self.clients {
@@ -85,7 +102,7 @@ impl SandboxOptions {
 pub struct Client {
     /// The `client_id`; the consent page shows it as the application's name.
     pub id: String,
-    /// The `client_secret`. The sandbox keeps only its SHA-256.
+    /// The `client_secret`; the consumer secret of OAuth 1.0a.
     pub secret: SecretString,
     /// Where answers may go. Matched character by character; only the port of a loopback IP address may differ
     /// (RFC 8252 §7.3).
@@ -118,6 +135,17 @@ fn split_loopback(uri: &str) -> Option<(&str, &str)> {
         // Without this, `http://127.0.0.1.example.org/` would be a loopback address.
         (path.is_empty() || path.starts_with(['/', '?'])).then_some((host, path))
     })
+}
+
+/// A key that a person copies into a program, or a password.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// With a user name it is a password, for `Basic`. Without, it is wanted where [`crate::quirks::ApiQuirks`] says.
+    pub user: Option<String>,
+    /// The key or password.
+    pub key: SecretString,
+    /// Whose it is.
+    pub account: String,
 }
 
 /// A person of the sandbox.

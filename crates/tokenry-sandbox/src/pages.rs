@@ -24,7 +24,8 @@ const CSP: &str =
 /// What the consent page shows.
 pub(crate) struct Consent<'a> {
     pub(crate) client: &'a str,
-    pub(crate) returns_to: &'a str,
+    /// `None`: nowhere, what asked is another device.
+    pub(crate) returns_to: Option<&'a str>,
     pub(crate) action: &'a str,
     pub(crate) scopes: &'a [String],
     pub(crate) accounts: &'a [Arc<Account>],
@@ -68,11 +69,33 @@ pub(crate) fn consent(page: &Consent<'_>) -> Response {
 <button class="deny" type="submit" name="decision" value="deny" formnovalidate>Deny</button>
 </div>
 </form>
-<p class="note">Either way you go back to <strong>{returns_to}</strong>.</p>"#,
+<p class="note">{note}</p>"#,
         action = escape(page.action),
-        returns_to = escape(page.returns_to),
+        note = page.returns_to.map_or_else(
+            || "The device that asked goes on by itself.".to_owned(),
+            |place| format!("Either way you go back to <strong>{}</strong>.", escape(place)),
+        ),
     );
     respond(StatusCode::OK, CSP_CONSENT, &format!("{client} asks for access"), &body)
+}
+
+/// Asks for the code that a device shows (RFC 8628 §3.3).
+pub(crate) fn ask_user_code() -> Response {
+    let body = r#"<p class="tag">Sandbox</p>
+<h1>Connect a device</h1>
+<form method="get" action="device">
+<label for="user_code">The code that the device shows</label>
+<input id="user_code" name="user_code" required autocomplete="off" autocapitalize="characters">
+<div class="buttons"><button class="allow" type="submit">Go on</button></div>
+</form>"#;
+    respond(StatusCode::OK, CSP_CONSENT, "Connect a device", body)
+}
+
+/// The person can close the page.
+pub(crate) fn done(what: &str) -> Response {
+    let body =
+        format!(r#"<p class="tag">Sandbox</p><h1>{}</h1><p>You may close this page.</p>"#, escape(what));
+    respond(StatusCode::OK, CSP, "Done", &body)
 }
 
 /// An answer to the person alone: it is not certain whom else to tell.

@@ -1,10 +1,12 @@
 //! Request parameters, read the way RFC 6749 §3.1 and §3.2 want it.
 
 use axum::http::{HeaderMap, header};
+use serde_json::Value;
 
 use crate::refused::Refused;
 
 /// The decoded parameters of a query or a form. No `Debug`: there are secrets among them.
+#[derive(Clone, Default)]
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
@@ -12,6 +14,35 @@ impl Params {
     pub(crate) fn parse(encoded: &[u8]) -> Self {
         let pairs = url::form_urlencoded::parse(encoded);
         Self(pairs.into_owned().filter(|(_, value)| !value.is_empty()).collect())
+    }
+
+    /// A JSON object whose members are texts or numbers. `None`: it is none.
+    pub(crate) fn parse_json(text: &[u8]) -> Option<Self> {
+        let members: serde_json::Map<String, Value> = serde_json::from_slice(text).ok()?;
+        let pairs = members.into_iter().map(|(name, value)| match value {
+            Value::String(text) => Some((name, text)),
+            Value::Number(number) => Some((name, number.to_string())),
+            _ => None,
+        });
+        let pairs: Option<Vec<_>> = pairs.collect();
+        Some(Self(pairs?.into_iter().filter(|(_, value)| !value.is_empty()).collect()))
+    }
+
+    /// Gives parameters another name, where there is one for them.
+    pub(crate) fn rename(&mut self, other: impl Fn(&str) -> Option<String>) {
+        for (name, _) in &mut self.0 {
+            if let Some(other) = other(name) {
+                *name = other;
+            }
+        }
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+
+    pub(crate) fn pairs(&self) -> &[(String, String)] {
+        &self.0
     }
 
     /// The one value of a parameter. Repeated, it is an error (RFC 6749 §3.1).
@@ -41,14 +72,27 @@ impl Params {
 
 /// The token endpoint and its neighbours take forms only (RFC 6749 §3.2 and appendix B).
 pub(crate) fn require_form(headers: &HeaderMap) -> Result<(), Refused> {
-    let media_type =
-        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    if is_content_type(headers, "application/x-www-form-urlencoded") {
         Ok(())
     } else {
         Err(Refused::InvalidRequest("the body must be application/x-www-form-urlencoded"))
     }
+}
+
+/// For the quirk of an endpoint that takes JSON only.
+pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Refused> {
+    if is_content_type(headers, "application/json") {
+        Ok(())
+    } else {
+        Err(Refused::InvalidRequest("the body must be application/json"))
+    }
+}
+
+pub(crate) fn is_content_type(headers: &HeaderMap, wanted: &str) -> bool {
+    let media_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case(wanted)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What the sandbox saw: counters, and the last few events.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -25,15 +25,35 @@ pub struct Seen {
     pub refreshes: u64,
     /// Refresh requests that arrived, whatever came of them; faults included.
     pub refresh_attempts: u64,
-    /// Spent refresh tokens presented again while their family lived. Each one ended its family.
+    /// Spent refresh tokens presented again while their family lived. Each one ended its family, unless quirks say
+    /// otherwise.
     pub reuses_detected: u64,
+    /// Spent refresh tokens that got the same answer again, within the grace that quirks give them.
+    pub replays: u64,
+    /// How many grants were refreshed how often, the ended ones included.
+    pub grants_by_refreshes: BTreeMap<u32, u64>,
+    /// Device codes exchanged for tokens (RFC 8628).
+    pub device_grants: u64,
+    /// Tokens for clients themselves (RFC 6749 §4.4).
+    pub client_credentials: u64,
+    /// Authorization requests that were pushed (RFC 9126).
+    pub pushed_requests: u64,
+    /// Temporary credentials exchanged for tokens (RFC 5849 §2.3).
+    pub oauth1_tokens: u64,
+    /// Requests that the token endpoint answered with 429: above the limit, by chance, or by an injected fault.
+    pub too_many_sent: u64,
+    /// Requests that arrived at the token endpoint more than half a second after a 429 was sent and before its
+    /// `Retry-After` was over.
+    pub retry_after_broken: u64,
     /// Tokens revoked by a client (RFC 7009). A request for an unknown token does not count.
     pub revocations: u64,
     /// Userinfo requests, whatever came of them.
     pub userinfo_calls: u64,
+    /// Requests to `/api/me` and `/oauth1/me`, whatever came of them.
+    pub api_calls: u64,
     /// Introspection requests of known clients (RFC 7662).
     pub introspections: u64,
-    /// Faults served.
+    /// Faults served, injected or by chance. A 429 above the limit is none.
     pub faults_served: u64,
     /// Grants that still have a living token.
     pub live_families: u64,

@@ -44,6 +44,7 @@ async fn the_whole_trip_works_and_is_counted() {
         codes_exchanged: 1,
         refreshes: 1,
         refresh_attempts: 1,
+        grants_by_refreshes: [(1, 1)].into(),
         userinfo_calls: 3,
         live_families: 1,
         events: seen.events.clone(),

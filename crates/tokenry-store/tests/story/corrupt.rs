@@ -26,7 +26,7 @@ async fn nonsense_in_a_connection_is_an_error_that_names_the_connection() {
         "state = 'OK'",
         "state = 'reconnect_required', state_reason = NULL",
         "state = 'ok', state_reason = 'a reason for nothing'",
-        "kind = 'oauth1'",
+        "kind = 'oauth9'",
         "kind = ''",
         "provider = 'No Such/Provider'",
         "provider = ''",

@@ -1,6 +1,6 @@
 //! What replaces a credential: a refresh, a reconnect, a pasted token. Each names the one it replaces.
 
-use tokenry_model::{ConnectionState, CredentialKind};
+use tokenry_model::{Account, ConnectionState, CredentialKind};
 
 use crate::fixture::{after, bytes, name, oauth, sealed, stores};
 

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokenry_model::Values;
+use tokenry_store::NewRevocation;
+
 use crate::fixture::{NOW, after, provider, sealed, stores};
 
 const RETRY: Duration = Duration::from_mins(2);

@@ -1,18 +1,34 @@
 use secrecy::ExposeSecret as _;
 
 use super::*;
-use crate::fresh::Token;
+use crate::{fresh::Token, options::Account};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn rules() -> Rules {
-    Rules { access_ttl: 30 * SECOND, refresh_ttl: None, code_ttl: 60 * SECOND, rotate: true }
+    Rules {
+        access_ttl: 30 * SECOND,
+        refresh_ttl: None,
+        code_ttl: 60 * SECOND,
+        rotate: true,
+        quirks: Arc::default(),
+    }
+}
+
+fn caller(client: &str) -> Caller {
+    Caller { client: Arc::from(client), tenant: None }
 }
 
 fn consent() -> Consent {
     let account =
         Account { id: "ada".to_owned(), name: "Ada".to_owned(), email: "ada@example.org".to_owned() };
-    Consent { client: Arc::from("app"), account: Arc::new(account), scope: Arc::from("read write") }
+    Consent {
+        caller: caller("app"),
+        account: Arc::new(account),
+        scope: Arc::from("read write"),
+        second_scope: None,
+        refreshable: true,
+    }
 }
 
 fn code_for(grants: &mut Grants, now: Instant) -> Key {
@@ -30,7 +46,7 @@ fn redeem(grants: &mut Grants, now: Instant, code: Key) -> Result<Issued, Refuse
     let redirect_uri = Some("https://app.example.org/cb");
     grants.redeem(
         now,
-        &Redemption { client: "app", code, redirect_uri, verifier: None },
+        &Redemption { caller: &caller("app"), code, redirect_uri, verifier: None },
         Fresh::new().unwrap(),
     )
 }
@@ -49,7 +65,7 @@ fn refresh_of(issued: &Issued) -> Key {
 }
 
 fn refresh(grants: &mut Grants, now: Instant, token: Key) -> Result<Issued, Refused> {
-    grants.refresh(now, "app", token, None, Fresh::new().unwrap())
+    grants.refresh(now, Some(&caller("app")), token, None, Fresh::new().unwrap())
 }
 
 #[test]
@@ -75,7 +91,7 @@ fn a_code_is_good_until_its_time_is_over() {
 fn a_code_of_another_client_is_refused_and_stays_good_for_its_own() {
     let (mut grants, now) = (Grants::new(rules()), Instant::now());
     let code = code_for(&mut grants, now);
-    let theirs = Redemption { client: "other", code, redirect_uri: None, verifier: None };
+    let theirs = Redemption { caller: &caller("other"), code, redirect_uri: None, verifier: None };
     assert!(grants.redeem(now, &theirs, Fresh::new().unwrap()).is_err());
     assert!(redeem(&mut grants, now, code).is_ok());
 }
@@ -96,7 +112,11 @@ fn a_refresh_token_dies_at_its_ttl_and_each_rotation_starts_it_anew() {
 fn a_refresh_token_of_another_client_is_refused_and_not_spent() {
     let (mut grants, now) = (Grants::new(rules()), Instant::now());
     let issued = grant(&mut grants, now);
-    assert!(grants.refresh(now, "other", refresh_of(&issued), None, Fresh::new().unwrap()).is_err());
+    assert!(
+        grants
+            .refresh(now, Some(&caller("other")), refresh_of(&issued), None, Fresh::new().unwrap())
+            .is_err()
+    );
     assert!(refresh(&mut grants, now, refresh_of(&issued)).is_ok());
 }
 
@@ -104,10 +124,17 @@ fn a_refresh_token_of_another_client_is_refused_and_not_spent() {
 fn a_refresh_may_narrow_the_scope_and_never_widen_it() {
     let (mut grants, now) = (Grants::new(rules()), Instant::now());
     let issued = grant(&mut grants, now);
-    let wide = grants.refresh(now, "app", refresh_of(&issued), Some("read admin"), Fresh::new().unwrap());
+    let wide = grants.refresh(
+        now,
+        Some(&caller("app")),
+        refresh_of(&issued),
+        Some("read admin"),
+        Fresh::new().unwrap(),
+    );
     assert_eq!(wide.err(), Some(Refused::InvalidScope));
-    let narrow =
-        grants.refresh(now, "app", refresh_of(&issued), Some("read"), Fresh::new().unwrap()).unwrap();
+    let narrow = grants
+        .refresh(now, Some(&caller("app")), refresh_of(&issued), Some("read"), Fresh::new().unwrap())
+        .unwrap();
     assert_eq!(&*narrow.scope, "read");
     assert_eq!(&*grants.find_living(now, access_of(&narrow)).unwrap().consent.scope, "read");
     // The grant itself stays as wide as it was.
@@ -118,8 +145,8 @@ fn a_refresh_may_narrow_the_scope_and_never_widen_it() {
 fn revoking_a_token_of_another_client_changes_nothing() {
     let (mut grants, now) = (Grants::new(rules()), Instant::now());
     let issued = grant(&mut grants, now);
-    assert_eq!(grants.revoke(now, "other", refresh_of(&issued)), Revoked::NotYours);
-    assert_eq!(grants.revoke(now, "other", access_of(&issued)), Revoked::NotYours);
+    assert_eq!(grants.revoke(now, Some(&caller("other")), refresh_of(&issued)), Revoked::NotYours);
+    assert_eq!(grants.revoke(now, Some(&caller("other")), access_of(&issued)), Revoked::NotYours);
     assert!(refresh(&mut grants, now, refresh_of(&issued)).is_ok());
 }
 
