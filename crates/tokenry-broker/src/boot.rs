@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokenry_model::{
@@ -83,7 +83,8 @@ pub struct Broker(Arc<Inner>);
 pub struct Inner {
     pub(crate) store: Store,
     pub(crate) vault: Vault,
-    pub(crate) catalogue: Catalogue,
+    /// Replaced as a whole when the operator's files have changed; whoever works with one keeps it to the end.
+    pub(crate) catalogue: RwLock<Catalogue>,
     pub(crate) oauth: OAuth,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
@@ -155,7 +156,7 @@ impl Broker {
             process,
             store,
             vault,
-            catalogue,
+            catalogue: RwLock::new(catalogue),
             oauth,
             clock,
             random,
@@ -186,9 +187,15 @@ impl Broker {
         &self.settings
     }
 
-    /// The services.
-    pub fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
+    /// The services as they are known now.
+    pub fn catalogue(&self) -> Catalogue {
+        // Whoever panicked while it was locked had either put a whole catalogue in or none.
+        self.catalogue.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on, these are the services. Work that is under way ends with what it began with.
+    pub fn replace_catalogue(&self, new: Catalogue) {
+        *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = new;
     }
 
     /// Whether the database answers.
@@ -215,10 +222,11 @@ impl Broker {
         word: &str,
         field: Option<&'static str>,
     ) -> Result<Arc<Provider>, BrokerError> {
-        self.catalogue.find(word).cloned().ok_or_else(|| BrokerError::UnknownService {
+        let catalogue = self.catalogue();
+        catalogue.find(word).cloned().ok_or_else(|| BrokerError::UnknownService {
             field,
             word: word.chars().filter(|c| !c.is_control()).take(64).collect(),
-            close: self.catalogue.close_matches(word),
+            close: catalogue.close_matches(word),
         })
     }
 
@@ -239,7 +247,7 @@ impl Broker {
     /// The provider of a stored connection, as it is for all.
     pub(crate) fn stored_provider(&self, id: &ProviderId) -> Result<Arc<Provider>, BrokerError> {
         let gone = || BrokerError::ProviderGone { service: id.to_string() };
-        self.catalogue.find(id.as_str()).cloned().ok_or_else(gone)
+        self.catalogue().find(id.as_str()).cloned().ok_or_else(gone)
     }
 }
 

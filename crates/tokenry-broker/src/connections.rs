@@ -324,7 +324,8 @@ const fn there(found: bool) -> Result<(), BrokerError> {
 }
 
 fn too_short(connection: &Connection, life: Duration) -> BrokerError {
-    let seconds = life.as_secs();
+    // A life of an hour is an hour, whatever the answer's way cost.
+    let seconds = life.as_secs_f64().round();
     BrokerError::field(
         "min_valid_for",
         format!("is more than {} gives: its tokens live for {seconds} s; ask for less", connection.provider),

@@ -6,6 +6,7 @@ mod boot;
 mod calls;
 mod connect;
 mod connections;
+mod crash;
 mod details;
 mod devices;
 mod error;

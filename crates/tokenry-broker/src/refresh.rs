@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::boot::Broker;
+use crate::crash;
 use crate::error::BrokerError;
 use crate::grants;
 
@@ -140,7 +141,9 @@ impl Broker {
                 connection.intent.is_some_and(|intent| intent.held) && began.elapsed() < WATCH;
             if !may_come_back {
                 let health = self.may_ask(&connection, &provider).await?;
+                crash::point("unclaimed");
                 if self.claim(&connection, &spent).await? {
+                    crash::point("claimed");
                     let attempt = Attempt { connection: &connection, provider: &provider, health, spent };
                     return self.refresh_claimed(&attempt).await;
                 }
@@ -203,6 +206,7 @@ impl Broker {
         };
         match answer {
             Ok(tokens) => {
+                crash::point("answered");
                 let fresh = self.keep(attempt, &tokens).await?;
                 self.answered(attempt).await;
                 Ok(fresh)
@@ -249,6 +253,7 @@ impl Broker {
             return Ok(fresh);
         };
         if written {
+            crash::point("written");
             self.metrics.refreshed(provider.id.as_str(), "ok");
             tracing::info!(connection = %id, provider = %provider.id, "refreshed");
             return Ok(fresh);

@@ -46,7 +46,7 @@ impl Renewal<'_> {
         times.ends_at = self.absolute_end();
         if let Some(idle) = self.idle_life() {
             times.idle_ends_at = Some(now.plus(idle));
-            let kept = idle - spread(idle / 5, random)?;
+            let kept = idle.saturating_sub(spread(idle / 5, random)?);
             times.keep_at = Some(now.plus(kept.max(self.provider.min_refresh_age())));
         }
         Ok(times)

@@ -10,6 +10,7 @@ use tokenry_model::{Connection, ConnectionId, ConnectionState, SecretString, Tim
 use tokenry_store::{NewRevocation, Spooled, StoreError};
 
 use crate::boot::Broker;
+use crate::crash;
 use crate::error::BrokerError;
 use crate::grants;
 use crate::refresh::HandedOut;
@@ -57,6 +58,7 @@ impl Broker {
             // The last copy is in memory now. It is offered to the database until it is taken.
             tracing::error!(connection = %answer.connection_id, %error, "a new token could not be spooled either");
         }
+        crash::point("spooled");
         self.keep_waiting(Waiting { answer: answer.clone(), token: token.clone() });
         Ok(None)
     }

@@ -1,14 +1,17 @@
 //! All providers: the built-in ones from their data files, and the operator's own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use secrecy::{ExposeSecret, SecretString};
 use tokenry_model::ProviderId;
 use url::Url;
 
 use crate::built_in::built_in;
-use crate::data::ProviderData;
-use crate::{Provider, ProviderSettings, SettingError};
+use crate::data::{Place, ProviderData};
+use crate::provider::CallbackPath;
+use crate::provider_file::{Files, stem};
+use crate::{FileProblem, OutboundPolicy, Provider, ProviderFile, ProviderSettings, SettingError, Source};
 
 /// How alike two words must be for one to be offered in place of the other, from 0 to 1.
 const ALIKE: f64 = 0.55;
@@ -23,19 +26,26 @@ pub struct Catalogue(Arc<Inner>);
 struct Inner {
     by_word: HashMap<String, Arc<Provider>>,
     all: Vec<Arc<Provider>>,
+    secrets: HashMap<ProviderId, Secrets>,
+}
+
+/// What is configured and never printed.
+#[derive(Debug)]
+struct Secrets([Option<SecretString>; 2]);
+
+impl PartialEq for Secrets {
+    fn eq(&self, other: &Self) -> bool {
+        let plain = |secret: &Option<SecretString>| secret.as_ref().map(|s| s.expose_secret().to_owned());
+        self.0.iter().map(plain).eq(other.0.iter().map(plain))
+    }
 }
 
 /// The catalogue cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
-    /// A built-in data file cannot be read. A fault of this build.
-    #[error("the data file {file} is broken: {cause}")]
-    File {
-        /// Its name.
-        file: String,
-        /// What is wrong with it.
-        cause: String,
-    },
+    /// Provider files are broken.
+    #[error("{}", list(.0))]
+    Files(Vec<FileProblem>),
     /// Two providers go by one word.
     #[error("two providers go by the word {word:?}")]
     TwiceNamed {
@@ -52,7 +62,7 @@ pub enum CatalogueError {
     },
     /// A provider of the operator's own lacks what it takes.
     #[error(
-        "{id} is no built-in provider, so it needs an `issuer`, or `authorize_url` and `token_url` (missing: {})",
+        "{id} is no built-in provider and has no provider file, so it needs an `issuer`, or `authorize_url` and `token_url` (missing: {})",
         .missing.join(", ")
     )]
     Incomplete {
@@ -87,39 +97,103 @@ pub enum CatalogueError {
     },
 }
 
+/// One sentence when there is one problem, else a list with a line for each.
+fn list(problems: &[FileProblem]) -> String {
+    if let [only] = problems {
+        return format!("a provider file is refused: {only}");
+    }
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    format!("provider files are refused, for {} reasons:\n  - {}", lines.len(), lines.join("\n  - "))
+}
+
+/// What is known of a provider before the configuration is laid over it.
+struct Entry {
+    data: ProviderData,
+    source: Source,
+    /// Its authorize or token endpoint is not that of the built-in provider of this id.
+    moved: bool,
+}
+
+impl Entry {
+    fn goes_by(&self, word: &str) -> bool {
+        self.data.id.as_str() == word || self.data.aliases.iter().any(|alias| alias == word)
+    }
+
+    fn into_provider(self, settings: ProviderSettings) -> Arc<Provider> {
+        let differs = |new: &Option<Url>, old: &Option<Place>| {
+            new.as_ref().is_some_and(|new| old.as_ref().and_then(Place::url) != Some(new))
+        };
+        let custom = matches!(self.source, Source::File(_) | Source::Configuration);
+        let own_callback = custom
+            || self.moved
+            || settings.issuer.is_some()
+            || differs(&settings.authorize_url, &self.data.authorize.url)
+            || differs(&settings.token_url, &self.data.token.url);
+        let from_configuration = self.source == Source::Configuration;
+        let mut provider = Provider::new(self.data, settings, from_configuration);
+        provider.source = self.source;
+        provider.callback = if own_callback { CallbackPath::Own } else { CallbackPath::Shared };
+        Arc::new(provider)
+    }
+}
+
+/// What differs between two catalogues.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The new one has them, the old one had not.
+    pub added: Vec<ProviderId>,
+    /// Both have them, and not with the same description and configuration.
+    pub changed: Vec<ProviderId>,
+    /// The old one had them.
+    pub removed: Vec<ProviderId>,
+}
+
 impl Catalogue {
     /// Reads the built-in data and lays the configuration over them.
     ///
     /// # Errors
     /// [`CatalogueError`], which names the provider and the setting.
     pub fn load(configured: &BTreeMap<ProviderId, ProviderSettings>) -> Result<Self, CatalogueError> {
-        let mut files = built_in()?;
+        Self::load_with(configured, &[], &OutboundPolicy::default())
+    }
+
+    /// Reads the built-in data, then the operator's files, and lays the configuration over them. A file whose id is a
+    /// built-in one stands in its place, whole. `policy` says where the files' addresses may lead.
+    ///
+    /// # Errors
+    /// [`CatalogueError`], which names the file and the line, or the provider and the setting. All problems of the files
+    /// are told at once.
+    pub fn load_with(
+        configured: &BTreeMap<ProviderId, ProviderSettings>,
+        files: &[ProviderFile],
+        policy: &OutboundPolicy,
+    ) -> Result<Self, CatalogueError> {
+        let mut entries = described(files, policy)?;
         let mut taken: HashMap<ProviderId, ProviderId> = HashMap::new();
-        let mut all = Vec::new();
+        let (mut all, mut secrets) = (Vec::new(), HashMap::new());
         for (word, settings) in configured {
             check_urls(word, settings)?;
-            let found =
-                files.iter().position(|d| &d.id == word || d.aliases.iter().any(|a| a == word.as_str()));
-            if let Some(at) = found {
-                let data = files.swap_remove(at);
-                settings.check(&data)?;
-                taken.extend(
-                    data.aliases.iter().filter_map(|a| Some((ProviderId::parse(a).ok()?, word.clone()))),
-                );
-                taken.insert(data.id.clone(), word.clone());
-                all.push(Arc::new(Provider::new(data, settings.clone(), false)));
+            let own = Secrets([settings.client_secret.clone(), settings.private_key.clone()]);
+            if let Some(at) = entries.iter().position(|entry| entry.goes_by(word.as_str())) {
+                let entry = entries.swap_remove(at);
+                settings.check(&entry.data)?;
+                let aliases = entry.data.aliases.iter();
+                taken.extend(aliases.filter_map(|a| Some((ProviderId::parse(a).ok()?, word.clone()))));
+                taken.insert(entry.data.id.clone(), word.clone());
+                secrets.insert(entry.data.id.clone(), own);
+                all.push(entry.into_provider(settings.clone()));
             } else if let Some(first) = taken.get(word) {
                 return Err(CatalogueError::TwiceConfigured { first: first.clone(), second: word.clone() });
             } else {
                 check_complete(word, settings)?;
                 let data = ProviderData::standard(word.clone());
                 settings.check(&data)?;
-                all.push(Arc::new(Provider::new(data, settings.clone(), true)));
+                secrets.insert(word.clone(), own);
+                let entry = Entry { data, source: Source::Configuration, moved: false };
+                all.push(entry.into_provider(settings.clone()));
             }
         }
-        let untouched =
-            files.into_iter().map(|d| Arc::new(Provider::new(d, ProviderSettings::default(), false)));
-        all.extend(untouched);
+        all.extend(entries.into_iter().map(|entry| entry.into_provider(ProviderSettings::default())));
         all.sort_by(|a, b| a.id.cmp(&b.id));
 
         let mut by_word = HashMap::new();
@@ -133,7 +207,34 @@ impl Catalogue {
                 }
             }
         }
-        Ok(Self(Arc::new(Inner { by_word, all })))
+        Ok(Self(Arc::new(Inner { by_word, all, secrets })))
+    }
+
+    /// Whether each of the two has the same in every word and secret.
+    fn says_the_same(&self, old: &Provider, new: &Self, provider: &Provider) -> bool {
+        // What is printed is everything but the secrets.
+        format!("{old:?}") == format!("{provider:?}")
+            && self.0.secrets.get(&old.id) == new.0.secrets.get(&provider.id)
+    }
+
+    /// What a change from this catalogue to the other one is.
+    pub fn changes_to(&self, new: &Self) -> Changes {
+        let find = |catalogue: &Self, id: &ProviderId| {
+            catalogue.find(id.as_str()).filter(|provider| &provider.id == id).cloned()
+        };
+        let mut changes = Changes::default();
+        for provider in new.iter() {
+            match find(self, &provider.id) {
+                None => changes.added.push(provider.id.clone()),
+                Some(old) if !self.says_the_same(&old, new, provider) => {
+                    changes.changed.push(provider.id.clone());
+                }
+                Some(_) => {}
+            }
+        }
+        changes.removed =
+            self.iter().filter(|old| find(new, &old.id).is_none()).map(|old| old.id.clone()).collect();
+        changes
     }
 
     /// The provider of that id or alias, without regard to case.
@@ -159,6 +260,52 @@ impl Catalogue {
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Provider>> {
         self.0.all.iter()
     }
+}
+
+/// The built-in providers, and the operator's in their places and beside them.
+fn described(files: &[ProviderFile], policy: &OutboundPolicy) -> Result<Vec<Entry>, CatalogueError> {
+    let mut problems = Vec::new();
+    let read = Files::parse(files, &mut problems).finish(Some(policy), &mut problems);
+    let replaced: BTreeSet<&str> = read.iter().map(|(_, data)| data.id.as_str()).collect();
+    let (originals, kept): (Vec<_>, Vec<_>) =
+        built_in()?.into_iter().partition(|data| replaced.contains(data.id.as_str()));
+    // Who has each word, and whether it is a built-in one.
+    let mut words: HashMap<String, String> = HashMap::new();
+    for data in &kept {
+        words.extend(all_words(data).map(|word| (word, data.id.to_string())));
+    }
+    for (file, data) in &read {
+        if stem(&file.name) != data.id.as_str() {
+            let what = format!("`id` is {:?}, so the file must be called {0}.toml", data.id.as_str());
+            problems.push(file.problem(&["id"], what));
+        }
+        for (at, word) in std::iter::once("id").chain(std::iter::repeat("aliases")).zip(all_words(data)) {
+            let Some(other) = words.insert(word.clone(), data.id.to_string()) else { continue };
+            let what = format!("{word:?} is a word for {other} already; choose another");
+            problems.push(file.problem(&[at], what));
+        }
+    }
+    if !problems.is_empty() {
+        return Err(CatalogueError::Files(problems));
+    }
+    let built_in = kept.into_iter().map(|data| Entry { data, source: Source::BuiltIn, moved: false });
+    let own = read.iter().map(|(file, data)| {
+        let original = originals.iter().find(|original| original.id == data.id);
+        let name = file.name.clone();
+        Entry {
+            data: data.clone(),
+            source: if original.is_none() { Source::File(name) } else { Source::Replacement(name) },
+            moved: original.is_some_and(|original| !data.has_endpoints_of(original)),
+        }
+    });
+    Ok(built_in.chain(own).collect())
+}
+
+/// The id and the aliases, as they are looked up.
+fn all_words(data: &ProviderData) -> impl Iterator<Item = String> {
+    std::iter::once(data.id.as_str())
+        .chain(data.aliases.iter().map(String::as_str))
+        .map(str::to_ascii_lowercase)
 }
 
 /// How alike two words are, from 0 to 1: one part by their letters (Jaro–Winkler), two parts by the slips of the keyboard

@@ -9,8 +9,8 @@ use url::Url;
 
 use crate::answer::{Members, number, text};
 use crate::ask::{Ask, owned};
-use crate::data::{DeviceAuth, Encoding, Method};
-use crate::engine::OAuth;
+use crate::data::{DeviceAuth, Method};
+use crate::engine::{OAuth, read_grant};
 use crate::{ClientAuth, Kind, OAuthError, Provider, TokenSet};
 
 /// The grant type of a device's code (RFC 8628 §3.4).
@@ -73,10 +73,9 @@ impl OAuth {
         if data.kind != Kind::Oauth2 {
             return Err(none());
         }
-        let client_id = provider.require_client_id()?;
         let ends = self.endpoints(provider).await?;
         let url = ends.device.as_ref().ok_or_else(none)?;
-        let mut fields = owned(&[("client_id", client_id)]);
+        let mut fields = Vec::new();
         let scope = data.scope.asked(scopes).join(&data.scope.separator);
         if !scope.is_empty() {
             fields.extend(owned(&[(&data.device.scope_param, &scope)]));
@@ -91,7 +90,7 @@ impl OAuth {
             token_url: &ends.token,
             fields,
             secrets: &[],
-            as_token: data.token.encoding == Encoding::Json,
+            as_token: true,
         };
         let answer = self.ask(provider, ask).await?;
         self.read_device(&answer)
@@ -142,11 +141,7 @@ impl OAuth {
         let data = &provider.data;
         let ends = self.endpoints(provider).await?;
         let code = device_code.expose_secret();
-        let mut fields = owned(&[
-            ("grant_type", GRANT),
-            ("device_code", code),
-            ("client_id", provider.require_client_id()?),
-        ]);
+        let mut fields = owned(&[("grant_type", GRANT), ("device_code", code)]);
         let scope = data.scope.asked(scopes).join(&data.scope.separator);
         if data.device.send_scope && !scope.is_empty() {
             fields.extend(owned(&[(&data.device.scope_param, &scope)]));
@@ -165,7 +160,7 @@ impl OAuth {
             }
             Err(other) => return Err(other),
         };
-        let mut tokens = TokenSet::read(data, &answer)?;
+        let mut tokens = read_grant(provider, &answer)?;
         tokens.id_claims = self.id_claims(provider, &answer, scopes, None)?;
         Ok(DevicePoll::Done(tokens))
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use tokenry_model::Timestamp;
 use url::Url;
 
@@ -77,18 +78,41 @@ impl Discovery {
 
 async fn ask(wire: &Wire, issuer: &Issuer) -> Result<Metadata, OAuthError> {
     let places = issuer.well_known().map_err(|e| OAuthError::nonsense(e.to_string()))?;
-    for place in &places {
-        match fetch(wire, place).await {
-            Ok(metadata) => return accept(wire, issuer, metadata),
-            // Nothing to be had there: a single-page app may even answer every path with itself.
-            Err(OAuthError::Nonsense { .. }) => {}
-            Err(other) => return Err(other),
+    let [openid, oauth] = &places;
+    match fetch(wire, openid).await {
+        Ok(mut members) => {
+            // OpenID Connect Discovery knows no revocation: a server may name its endpoint in the other place alone.
+            if !members.contains_key("revocation_endpoint") {
+                complete(&mut members, fetch(wire, oauth).await);
+            }
+            return accept(wire, issuer, read(members)?);
         }
+        // Nothing to be had there: a single-page app may even answer every path with itself.
+        Err(OAuthError::Nonsense { .. }) => {}
+        Err(other) => return Err(other),
     }
-    Err(OAuthError::nonsense(format!("no description of the issuer at {} or {}", places[0], places[1])))
+    match fetch(wire, oauth).await.and_then(read) {
+        Ok(metadata) => accept(wire, issuer, metadata),
+        Err(OAuthError::Nonsense { .. }) => {
+            Err(OAuthError::nonsense(format!("no description of the issuer at {openid} or {oauth}")))
+        }
+        Err(other) => Err(other),
+    }
 }
 
-async fn fetch(wire: &Wire, place: &Url) -> Result<Metadata, OAuthError> {
+/// Adds what a second description of the same issuer says beyond the first. Its failure takes nothing away.
+fn complete(members: &mut Map<String, Value>, second: Result<Map<String, Value>, OAuthError>) {
+    let Ok(second) = second else { return };
+    if second.get("issuer") != members.get("issuer") {
+        return;
+    }
+    for (name, value) in second {
+        members.entry(name).or_insert(value);
+    }
+}
+
+/// A description of an issuer, by its members.
+async fn fetch(wire: &Wire, place: &Url) -> Result<Map<String, Value>, OAuthError> {
     let answer = wire
         .send(Call {
             method: Method::GET,
@@ -102,7 +126,17 @@ async fn fetch(wire: &Wire, place: &Url) -> Result<Metadata, OAuthError> {
     if !answer.status.is_success() {
         return Err(OAuthError::nonsense(format!("status {}", answer.status.as_u16())));
     }
-    serde_json::from_slice(&answer.body).map_err(|e| OAuthError::nonsense(e.to_string()))
+    let members: Map<String, Value> =
+        serde_json::from_slice(&answer.body).map_err(|e| OAuthError::nonsense(e.to_string()))?;
+    // Without it, it is something else.
+    match members.get("issuer") {
+        Some(Value::String(_)) => Ok(members),
+        _ => Err(OAuthError::nonsense("no issuer is named")),
+    }
+}
+
+fn read(members: Map<String, Value>) -> Result<Metadata, OAuthError> {
+    serde_json::from_value(Value::Object(members)).map_err(|e| OAuthError::nonsense(e.to_string()))
 }
 
 fn accept(wire: &Wire, issuer: &Issuer, metadata: Metadata) -> Result<Metadata, OAuthError> {

@@ -77,7 +77,7 @@ impl Known {
 impl OAuth {
     /// What the issuer says about itself, where it is to be asked.
     pub(crate) async fn metadata(&self, provider: &Provider) -> Result<Option<Arc<Metadata>>, OAuthError> {
-        match provider.issuer().filter(|_| provider.discovers) {
+        match provider.issuer().filter(|_| provider.discovers()) {
             None => Ok(None),
             Some(issuer) => self.discovery().find(self.wire(), issuer).await.map(Some),
         }

@@ -104,10 +104,7 @@ impl OAuth {
         fields.extend(provider.data.token.params.clone());
         fields.extend(provider.sent_back(exchange.captured));
         let answer = self.ask(provider, ends.ask_token(provider, fields, &[code, verifier])).await?;
-        let mut tokens = TokenSet::read(&provider.data, &answer)?;
-        if provider.data.identity.from == IdentityFrom::Token {
-            tokens.account = Some(identity::account(provider, &answer)?);
-        }
+        let mut tokens = read_grant(provider, &answer)?;
         if let Some(upgrade) = &provider.data.token.upgrade {
             tokens = self.upgrade(provider, &ends, upgrade, tokens).await?;
         }
@@ -222,4 +219,13 @@ impl OAuth {
     pub(crate) const fn discovery(&self) -> &Discovery {
         &self.discovery
     }
+}
+
+/// The tokens of a new grant, and whose they are where the answer itself says so.
+pub(crate) fn read_grant(provider: &Provider, answer: &Members) -> Result<TokenSet, OAuthError> {
+    let mut tokens = TokenSet::read(&provider.data, answer)?;
+    if provider.data.identity.from == IdentityFrom::Token {
+        tokens.account = Some(identity::account(provider, answer)?);
+    }
+    Ok(tokens)
 }

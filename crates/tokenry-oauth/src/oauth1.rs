@@ -3,7 +3,6 @@
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,10 +12,10 @@ use url::{Position, Url};
 
 use crate::answer::{self, Members, text};
 use crate::ask::with_params;
+use crate::capture::captured;
 use crate::data::{IdentityFrom, Place};
 use crate::engine::OAuth;
 use crate::signing::once;
-use crate::token_set::captured;
 use crate::wire::Call;
 use crate::{Kind, OAuthError, Provider, Values, identity};
 
@@ -65,7 +64,7 @@ impl OAuth {
             provider.data.oauth1.request_url.as_ref().filter(|_| provider.kind() == Kind::Oauth1);
         let request_url =
             request_url.ok_or_else(|| provider.not_supported_because("it does not speak OAuth 1.0a"))?;
-        let authorize = address(provider, &provider.data.authorize.url, "authorize_url")?;
+        let authorize = address(provider, provider.data.authorize.url.as_ref(), "authorize_url")?;
         self.wire().check(authorize)?;
         let signer = provider.signer(None, "")?;
         let extra = [("oauth_callback", callback.as_str())];
@@ -92,7 +91,7 @@ impl OAuth {
         secret: &SecretString,
         verifier: &SecretString,
     ) -> Result<Oauth1Credential, OAuthError> {
-        let to = address(provider, &provider.data.token.url, "token_url")?;
+        let to = address(provider, provider.data.token.url.as_ref(), "token_url")?;
         let signer = provider.signer(Some(token), secret.expose_secret())?;
         let extra = [("oauth_verifier", verifier.expose_secret())];
         let answer = self.ask_signed(provider, http::Method::POST, to, &signer, &extra).await?;
@@ -155,11 +154,14 @@ impl OAuth {
         let mut secrets =
             vec![signer.client_secret, signer.token_secret, signer.token.unwrap_or_default(), &header];
         secrets.extend(extra.iter().filter(|(name, _)| *name == "oauth_verifier").map(|(_, value)| *value));
+        let data = &provider.data;
+        let is_api = method == http::Method::GET;
+        let headers = provider.headers(if is_api { &data.api.headers } else { &data.token.headers })?;
         let call = Call {
             method,
             url,
             authorization: Some((AUTHORIZATION, value)),
-            headers: provider.headers(&provider.data.api.headers).unwrap_or_else(|_| HeaderMap::new()),
+            headers,
             fields: None,
             secrets: &secrets,
         };
@@ -180,13 +182,13 @@ impl Provider {
 
 fn address<'a>(
     provider: &Provider,
-    place: &'a Option<Place>,
+    place: Option<&'a Place>,
     what: &'static str,
 ) -> Result<&'a Url, OAuthError> {
     if let Some(why) = provider.open_places() {
         return Err(provider.not_supported_because(why));
     }
-    place.as_ref().and_then(Place::url).ok_or_else(|| provider.missing(what))
+    place.and_then(Place::url).ok_or_else(|| provider.missing(what))
 }
 
 fn token_and_secret(answer: &Members) -> Result<(String, SecretString), OAuthError> {

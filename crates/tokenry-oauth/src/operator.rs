@@ -44,7 +44,7 @@ pub struct ProviderSettings {
     pub account_id: Option<String>,
     /// The userinfo member with the word a person knows; by default `preferred_username`, `email`, `name`.
     pub account_label: Option<String>,
-    /// Settings of all connections, by their names ([`Provider::settings`]): no person can say otherwise.
+    /// Settings of all connections, by their names ([`Provider::settings`](crate::Provider::settings)): no person can say otherwise.
     pub settings: Values,
     /// The private key with which the client signs, where it does: PEM with PKCS#8.
     pub private_key: Option<SecretString>,

@@ -90,7 +90,7 @@ impl OAuth {
 }
 
 fn described_at(provider: &Provider) -> Option<Url> {
-    let [first, _] = provider.issuer().filter(|_| provider.discovers)?.well_known().ok()?;
+    let [first, _] = provider.issuer().filter(|_| provider.discovers())?.well_known().ok()?;
     Some(first)
 }
 

@@ -15,9 +15,19 @@ use crate::client_auth::{ClientKey, basic_header};
 use crate::data::{PkceMode, Place, ProviderData, RevokeAuth, Spends};
 use crate::settings::Blank;
 use crate::{
-    Capture, ClientAuth, Issuer, Kind, Lifetime, OAuthError, ProviderSettings, Rotation, Setting, TokenSet,
-    Values,
+    ClientAuth, Issuer, Kind, Lifetime, OAuthError, ProviderSettings, Rotation, Setting, TokenSet, Values,
 };
+
+/// Who says where the endpoints are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KnownBy {
+    /// The data.
+    Data,
+    /// The operator named some of them; what the data say of the rest may be about another place.
+    Operator,
+    /// The issuer's metadata, where the operator names none.
+    Issuer,
+}
 
 /// A provider: data and settings in one.
 #[derive(Debug, Clone)]
@@ -31,10 +41,10 @@ pub struct Provider {
     pub(crate) data: ProviderData,
     pub(crate) client_id: Option<String>,
     pub(crate) client_secret: Option<SecretString>,
-    /// Endpoints come from the issuer's metadata where the data name none.
-    pub(crate) discovers: bool,
-    /// The operator named endpoints in place of those of the data.
-    pub(crate) elsewhere: bool,
+    pub(crate) known_by: KnownBy,
+    /// Where its description comes from.
+    pub(crate) source: Source,
+    pub(crate) callback: CallbackPath,
     pub(crate) key: Option<ClientKey>,
     pub(crate) team_id: Option<String>,
     pub(crate) redirect_name: Option<String>,
@@ -45,8 +55,29 @@ pub struct Provider {
     pub(crate) chosen: Values,
     /// The client is the connection's, not the operator's.
     pub(crate) has_own_client: bool,
-    custom: bool,
     own_account_id: Option<String>,
+}
+
+/// Where the description of a provider comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// It comes with Tokenry.
+    BuiltIn,
+    /// A file of the operator's, by its name: no built-in provider has this id.
+    File(String),
+    /// A file of the operator's, by its name, that stands in place of a built-in one.
+    Replacement(String),
+    /// The configuration alone.
+    Configuration,
+}
+
+/// Which callback the answers come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallbackPath {
+    /// That of the built-in providers.
+    Shared,
+    /// One with the id at its end.
+    Own,
 }
 
 impl Provider {
@@ -55,9 +86,16 @@ impl Provider {
         // One that cannot be read is as good as none: the catalogue has refused it already.
         let key = settings.signing_key(&data).and_then(Result::ok).map(Arc::new);
         let key = key.map(|key| ClientKey { key, key_id: settings.key_id });
-        let discovers = settings.issuer.is_some();
-        let elsewhere = discovers || settings.token_url.is_some() || settings.authorize_url.is_some();
-        if discovers {
+        let names_nothing_else = data.authorize.url.is_none() && data.token.url.is_none();
+        let by_data_alone = data.kind == Kind::Oauth2 && data.issuer.is_some() && names_nothing_else;
+        let known_by = if settings.issuer.is_some() || by_data_alone {
+            KnownBy::Issuer
+        } else if settings.token_url.is_some() || settings.authorize_url.is_some() {
+            KnownBy::Operator
+        } else {
+            KnownBy::Data
+        };
+        if settings.issuer.is_some() {
             // The built-in endpoints belong to another issuer.
             let standard = ProviderData::standard(data.id.clone());
             data.authorize.url = None;
@@ -79,7 +117,7 @@ impl Provider {
             // A device's code would be made by one server and spent at another.
             data.device.url = None;
         }
-        if !discovers && (settings.token_url.is_some() || settings.authorize_url.is_some()) {
+        if known_by == KnownBy::Operator {
             // Nobody says who stands behind the new endpoints.
             data.issuer = None;
         }
@@ -93,7 +131,7 @@ impl Provider {
         let has_secret =
             settings.client_secret.as_ref().is_some_and(|secret| !secret.expose_secret().is_empty());
         let is_told = settings.token_auth.is_some() || settings.pkce == Some(false);
-        if settings.client_id.is_some() && !has_secret && !is_told && !signs {
+        if data.kind == Kind::Oauth2 && settings.client_id.is_some() && !has_secret && !is_told && !signs {
             // An id alone is a public client: PKCE stands in for the secret (RFC 7636). With a key, the key does.
             data.token.auth = Some(if key.is_some() { ClientAuth::PrivateKeyJwt } else { ClientAuth::None });
         }
@@ -121,8 +159,7 @@ impl Provider {
             aliases: data.aliases.clone(),
             client_id: settings.client_id.filter(|id| !id.is_empty()),
             client_secret: settings.client_secret.filter(|secret| !secret.expose_secret().is_empty()),
-            discovers,
-            elsewhere,
+            known_by,
             key,
             team_id: settings.team_id.filter(|id| !id.is_empty()),
             redirect_name: settings.redirect_name.filter(|name| !name.is_empty()),
@@ -130,7 +167,8 @@ impl Provider {
             fixed: Arc::new(settings.settings),
             chosen: Values::new(),
             has_own_client: false,
-            custom,
+            source: if custom { Source::Configuration } else { Source::BuiltIn },
+            callback: if custom { CallbackPath::Own } else { CallbackPath::Shared },
             own_account_id: settings.account_id,
             data,
         };
@@ -145,12 +183,24 @@ impl Provider {
 
     /// Whether the operator defined it, in contrast to a built-in one (with or without changes).
     pub const fn is_custom(&self) -> bool {
-        self.custom
+        matches!(self.source, Source::File(_) | Source::Configuration)
     }
 
-    /// The redirect URI to register at the provider: `<public URL>/callback` for built-in providers,
-    /// `<public URL>/callback/<id>` for the operator's own, so that one cannot pass for another (RFC 9700
-    /// §4.4.2).
+    /// Where its description comes from. What is configured besides is laid over it.
+    pub const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Whether it has a callback of its own, `<public URL>/callback/<id>`: the operator's providers have, and the
+    /// built-in ones whose authorize or token endpoint the operator replaced, or lies at a host that a setting names and
+    /// that is not the usual one. The others share `<public URL>/callback`,
+    /// which is safe among them only because nobody can say where their endpoints are (RFC 9700 §4.4.2).
+    pub fn has_own_callback(&self) -> bool {
+        self.callback == CallbackPath::Own || self.host_is_chosen()
+    }
+
+    /// The redirect URI to register at the provider: `<public URL>/callback`, or `<public URL>/callback/<id>` where
+    /// [`has_own_callback`](Self::has_own_callback), so that one cannot pass for another.
     ///
     /// Where the provider refuses `localhost`, the same place is called `127.0.0.1` (RFC 8252 §7.3).
     pub fn redirect_uri(&self, public_url: &Url) -> Url {
@@ -158,7 +208,7 @@ impl Provider {
         url.set_query(None);
         url.set_fragment(None);
         let mut path = format!("{}/callback", public_url.path().trim_end_matches('/'));
-        if self.custom {
+        if self.has_own_callback() {
             path.push('/');
             path.push_str(self.id.as_str());
         }
@@ -217,16 +267,6 @@ impl Provider {
         &self.data.config
     }
 
-    /// Values that come back with the person and are worth keeping, by the names of the parameters.
-    pub const fn callback_captures(&self) -> &BTreeMap<String, Capture> {
-        &self.data.callback.capture
-    }
-
-    /// Values of the token answer that are worth keeping, by their names.
-    pub const fn token_captures(&self) -> &BTreeMap<String, Capture> {
-        &self.data.token.capture
-    }
-
     /// The device authorization endpoint (RFC 8628 §3.1), where the data name one.
     pub fn device_authorization_url(&self) -> Option<&Url> {
         self.data.device.url.as_ref().and_then(Place::url)
@@ -234,50 +274,7 @@ impl Provider {
 
     /// Whether a person can say yes on another device (RFC 8628). With discovery, whether that may be so.
     pub fn has_device_flow(&self) -> bool {
-        self.data.kind == Kind::Oauth2 && (self.device_authorization_url().is_some() || self.discovers)
-    }
-
-    /// The parameter of the callback that carries the code.
-    pub fn code_param(&self) -> &str {
-        &self.data.callback.code_param
-    }
-
-    /// Takes from the parameters of a callback the values that are worth keeping.
-    ///
-    /// # Errors
-    /// [`OAuthError::Nonsense`] when one does not look as it must, and when one is missing that the token endpoint wants
-    /// back.
-    pub fn capture_callback(&self, params: &Values) -> Result<Values, OAuthError> {
-        let mut captured = Values::new();
-        for (name, capture) in &self.data.callback.capture {
-            match params.get(name).filter(|value| !value.is_empty()) {
-                Some(value) if capture.accepts(value) => {
-                    captured.insert(name.clone(), value.clone());
-                }
-                Some(_) => {
-                    return Err(OAuthError::nonsense(format!(
-                        "the {name} that came with the person looks wrong"
-                    )));
-                }
-                None if capture.send => {
-                    return Err(OAuthError::nonsense(format!("no {name} came with the person")));
-                }
-                None => {}
-            }
-        }
-        Ok(captured)
-    }
-
-    /// The captured values that the token endpoint wants back.
-    pub(crate) fn sent_back(&self, captured: &Values) -> Vec<(String, String)> {
-        let captures = self.data.callback.capture.iter().chain(&self.data.token.capture);
-        captures
-            .filter(|(_, capture)| capture.send)
-            .filter_map(|(name, capture)| {
-                let value = captured.get(name).filter(|value| capture.accepts(value))?;
-                Some((name.clone(), value.clone()))
-            })
-            .collect()
+        self.data.kind == Kind::Oauth2 && (self.device_authorization_url().is_some() || self.discovers())
     }
 
     /// Whether an access token can be had without the person, by [`OAuth::refresh`](crate::OAuth::refresh), as far as the
@@ -315,6 +312,11 @@ impl Provider {
     /// Whether the provider refuses plain `http` in redirect URIs, on `localhost` as well.
     pub const fn redirect_must_be_https(&self) -> bool {
         self.data.redirect.https_only
+    }
+
+    /// Whether the issuer is asked for the endpoints.
+    pub(crate) fn discovers(&self) -> bool {
+        self.known_by == KnownBy::Issuer
     }
 
     /// Gives the fields of a request the names that the provider has for them.
@@ -368,7 +370,7 @@ impl Provider {
             RevokeAuth::AsToken | RevokeAuth::None | RevokeAuth::Omit => true,
         };
         let is_known = |place: &Place| place.names().iter().all(|name| *name == "client_id");
-        can_authenticate && (self.data.revoke.url.as_ref().map_or(self.discovers, is_known))
+        can_authenticate && (self.data.revoke.url.as_ref().map_or(self.discovers(), is_known))
     }
 
     /// Whether revoking one grant ends the others that the same account has given to this client. Then only

@@ -15,64 +15,93 @@ use crate::{
 
 /// A request as it arrived: method and path with query, headers, body.
 #[derive(Debug, Clone)]
-struct Seen {
-    line: String,
-    headers: BTreeMap<String, String>,
-    body: String,
+pub(crate) struct Seen {
+    pub(crate) line: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
 }
 
 impl Seen {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    fn query(&self) -> BTreeMap<String, String> {
+    pub(crate) fn query(&self) -> BTreeMap<String, String> {
         let (_, query) = self.line.split_once('?').unwrap();
         url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
     }
+
+    /// The fields of a form body.
+    pub(crate) fn form(&self) -> BTreeMap<String, String> {
+        url::form_urlencoded::parse(self.body.as_bytes()).into_owned().collect()
+    }
 }
 
-struct Odd {
-    engine: OAuth,
-    provider: Provider,
+/// A provider by its data, the server that plays it, and an engine that may talk to it.
+pub(crate) struct Odd {
+    pub(crate) engine: OAuth,
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) base: Url,
     seen: Arc<Mutex<Vec<Seen>>>,
-    captured: Values,
+    pub(crate) captured: Values,
 }
 
 impl Odd {
-    /// A provider by its data, and a server that gives the answers in turn and the last one ever after.
-    async fn start(data: &str, answers: &[&str]) -> Self {
+    /// A provider by its data, and a server that gives the answers in turn and the last one ever after. An answer that
+    /// begins with a number has that status, and `ECHO` in it is what was sent.
+    pub(crate) async fn start(data: &str, answers: &[&str]) -> Self {
+        Self::start_with(data, answers, |_| ()).await
+    }
+
+    /// The same, with other settings of the operator than an id and a secret.
+    pub(crate) async fn start_with(
+        data: &str,
+        answers: &[&str],
+        change: impl FnOnce(&mut ProviderSettings),
+    ) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
+        let answers: Vec<String> = answers.iter().map(|answer| answer.replace("BASE", &base)).collect();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
-        let (log, answers) = (Arc::clone(&seen), answers.iter().map(|&a| a.to_owned()).collect::<Vec<_>>());
-        let answer =
-            async move |method: http::Method, uri: http::Uri, headers: http::HeaderMap, body: String| {
-                let headers =
-                    headers.iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned())).collect();
-                let mut log = log.lock().unwrap();
-                log.push(Seen { line: format!("{method} {uri}"), headers, body });
-                answers[(log.len() - 1).min(answers.len() - 1)].clone()
-            };
+        let log = Arc::clone(&seen);
+        let answer = async move |method: http::Method,
+                                 uri: http::Uri,
+                                 headers: http::HeaderMap,
+                                 body: String| {
+            let headers: BTreeMap<String, String> =
+                headers.iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned())).collect();
+            let echo = format!("{body} {}", headers.get("authorization").map_or("", String::as_str));
+            let mut log = log.lock().unwrap();
+            log.push(Seen { line: format!("{method} {uri}"), headers, body });
+            let answer = answers[(log.len() - 1).min(answers.len() - 1)].replace("ECHO", &echo);
+            match answer.split_once(' ').and_then(|(status, body)| Some((status.parse::<u16>().ok()?, body)))
+            {
+                Some((status, body)) => (http::StatusCode::from_u16(status).unwrap(), body.to_owned()),
+                None => (http::StatusCode::OK, answer),
+            }
+        };
         tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
 
-        let settings = ProviderSettings {
+        let mut settings = ProviderSettings {
             client_id: Some("id".into()),
             client_secret: Some("secret".into()),
             ..ProviderSettings::default()
         };
+        change(&mut settings);
         let data = format!("id = \"odd\"\nname = \"Odd\"\n{}", data.replace("BASE", &base));
-        let provider = Provider::new(toml::from_str(&data).unwrap(), settings, false);
+        let provider = Arc::new(Provider::new(toml::from_str(&data).unwrap(), settings, false));
+        let base = Url::parse(&base).unwrap();
         let policy = OutboundPolicy { allow_private: true, ..OutboundPolicy::default() };
         Self {
             engine: OAuth::new(policy, Arc::new(SystemClock)).unwrap(),
             provider,
+            base,
             seen,
             captured: Values::new(),
         }
     }
 
-    async fn authorize(&self) -> Result<Authorization, OAuthError> {
+    pub(crate) async fn authorize(&self) -> Result<Authorization, OAuthError> {
         let request = AuthorizeRequest {
             redirect_uri: &redirect_uri(),
             state: "s",
@@ -83,7 +112,7 @@ impl Odd {
         self.engine.authorize(&self.provider, request).await
     }
 
-    async fn exchange(&self) -> Result<TokenSet, OAuthError> {
+    pub(crate) async fn exchange(&self) -> Result<TokenSet, OAuthError> {
         let token_url = self.provider.data.token.url.as_ref().unwrap().url().unwrap().clone();
         let exchange = Exchange {
             code: &"c".into(),
@@ -97,18 +126,18 @@ impl Odd {
         self.engine.exchange(&self.provider, exchange).await
     }
 
-    async fn refresh(&self) -> Result<TokenSet, OAuthError> {
+    pub(crate) async fn refresh(&self) -> Result<TokenSet, OAuthError> {
         self.engine
             .refresh(&self.provider, &"r0tating".into(), &Scopes::split("a b", " "), &self.captured)
             .await
     }
 
-    fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 }
 
-fn redirect_uri() -> Url {
+pub(crate) fn redirect_uri() -> Url {
     Url::parse("https://t.example/callback").unwrap()
 }
 
@@ -116,8 +145,9 @@ fn verifier() -> PkceVerifier {
     PkceVerifier::new("v".into())
 }
 
-const ENDS: &str = "[authorize]\nurl = \"BASE/authorize\"\n[token]\nurl = \"BASE/token\"\nauth = \"body\"\n";
-const TOKEN: &str = r#"{"access_token":"a"}"#;
+pub(crate) const ENDS: &str =
+    "[authorize]\nurl = \"BASE/authorize\"\n[token]\nurl = \"BASE/token\"\nauth = \"body\"\n";
+pub(crate) const TOKEN: &str = r#"{"access_token":"a"}"#;
 
 #[tokio::test]
 async fn the_data_decide_where_and_how_tokens_are_asked_for() {

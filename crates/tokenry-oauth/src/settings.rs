@@ -7,6 +7,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::data::{Place, ProviderData};
+use crate::provider::KnownBy;
 use crate::{ClientAuth, OAuthError, Provider};
 
 /// Values of one connection by their names: its settings, and what was captured when it was made. No secrets.
@@ -22,58 +23,50 @@ pub struct SettingError {
     pub problem: String,
 }
 
-/// The data before anything was filled in.
+/// The addresses before anything was filled in.
 #[derive(Debug)]
 pub(crate) struct Blank {
-    data: [Option<Place>; 7],
+    /// Those that see the client's secret, and the one that sends people to them.
+    secret: [Option<Place>; 5],
+    identity: Option<Place>,
+    base: Option<Place>,
     /// How the client authenticates when it has all that it takes.
     token_auth: Option<ClientAuth>,
 }
 
 impl Blank {
     pub(crate) fn of(data: &ProviderData, token_auth: Option<ClientAuth>) -> Self {
-        let data = [
-            data.authorize.url.clone(),
-            data.token.url.clone(),
-            data.refresh.url.clone(),
-            data.device.url.clone(),
-            data.revoke.url.clone(),
-            data.identity.url.clone(),
-            data.api.base_url.clone(),
-        ];
-        Self { data, token_auth }
+        Self {
+            secret: data.secret_places().map(Clone::clone),
+            identity: data.identity.url.clone(),
+            base: data.api.base_url.clone(),
+            token_auth,
+        }
     }
 
     fn restore(&self, data: &mut ProviderData) {
-        let places = [
-            &mut data.authorize.url,
-            &mut data.token.url,
-            &mut data.refresh.url,
-            &mut data.device.url,
-            &mut data.revoke.url,
-            &mut data.identity.url,
-            &mut data.api.base_url,
-        ];
-        for (place, blank) in places.into_iter().zip(&self.data) {
+        for (place, blank) in data.secret_places_mut().into_iter().zip(&self.secret) {
             place.clone_from(blank);
         }
+        data.identity.url.clone_from(&self.identity);
+        data.api.base_url.clone_from(&self.base);
     }
 
     /// The settings on which it depends to whom the client's secret is sent.
     pub(crate) fn guarded<'a>(&'a self, data: &'a ProviderData) -> impl Iterator<Item = &'a str> {
-        let secret = self.data.iter().take(5).flatten().flat_map(Place::names_that_decide_the_host);
-        secret.filter(|name| data.config.get(*name).is_some_and(|setting| setting.one_of.is_empty()))
+        let deciding = self.secret.iter().flatten().flat_map(Place::names_that_decide_the_host);
+        deciding.filter(|name| data.config.get(*name).is_some_and(|setting| setting.one_of.is_empty()))
     }
 }
 
 impl Provider {
     /// The settings that a connection cannot do without: those that have no default and that the operator has not fixed.
     pub fn needs_settings(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = if self.elsewhere {
-            // The operator has named the endpoints. What the rest of the data would want is not needed for a connection.
-            self.data.places_of_tokens().into_iter().flatten().flat_map(Place::names).collect()
-        } else {
+        let mut names: Vec<&str> = if self.known_by == KnownBy::Data {
             self.data.places().into_iter().flat_map(Place::names).collect()
+        } else {
+            // The operator has named the endpoints. What the rest of the data would want is not needed for a connection.
+            self.open_names()
         };
         names.retain(|name| self.data.config.contains_key(*name));
         names.sort_unstable();
@@ -112,7 +105,8 @@ impl Provider {
     }
 
     /// The provider as it is for one connection: its addresses with the connection's values in them. Values that belong to
-    /// no address are passed over. The provider itself where there is nothing to fill in.
+    /// no address are passed over; one that the connection was made with stays, though the operator has fixed another since.
+    /// The provider itself where there is nothing to fill in.
     ///
     /// A value that says to whose host the client's secret would go counts only if it is the operator's or the default:
     /// with another one, the result can be asked for accounts and is called by its API address, but it cannot be connected
@@ -134,14 +128,13 @@ impl Provider {
         let captures = self.data.callback.capture.iter().chain(&self.data.token.capture);
         for (name, capture) in captures {
             let value = values.get(name).filter(|value| capture.accepts(value));
-            if let (Some(value), Some(Place::Template(base))) = (value, &self.data.api.base_url)
-                && base.contains(&format!("{{{name}}}"))
-            {
+            let wanted = self.blank.base.as_ref().is_some_and(|base| base.names().contains(&name.as_str()));
+            if let (Some(value), true) = (value, wanted) {
                 chosen.entry(name.clone()).or_insert_with(|| value.clone());
             }
         }
         let trusted = self.trusted();
-        if chosen.iter().all(|(name, value)| trusted.get(name) == Some(value)) {
+        if self.chosen.is_empty() && chosen.iter().all(|(name, value)| trusted.get(name) == Some(value)) {
             return Ok(Arc::clone(self));
         }
         let mut provider = Self::clone(self);
@@ -165,6 +158,18 @@ impl Provider {
         provider.has_own_client = true;
         provider.fill();
         provider
+    }
+
+    /// Whether a setting says at whose host people consent or codes are spent, and says another one than the data.
+    pub(crate) fn host_is_chosen(&self) -> bool {
+        let defaults = self.data.defaults();
+        let names = self.blank.secret.iter().take(2).flatten().flat_map(Place::names_that_decide_the_host);
+        let free = names.filter(|name| self.data.config.get(*name).is_some_and(|s| s.one_of.is_empty()));
+        let mut said = free.filter_map(|name| {
+            let said = self.chosen.get(name).or_else(|| self.fixed.get(name))?;
+            Some((said, defaults.get(name)))
+        });
+        said.any(|(said, usual)| Some(said) != usual)
     }
 
     /// What the operator fixed, and the defaults of what they did not.
@@ -194,14 +199,14 @@ impl Provider {
 
     /// A captured value may name the API's host only where the data say that such a host is one of the API's.
     fn check_base_url(&mut self) {
-        let Some(blank) = &self.blank.data[6] else { return };
+        let Some(blank) = &self.blank.base else { return };
         let captured =
             blank.names_that_decide_the_host().into_iter().any(|name| !self.data.config.contains_key(name));
         let host = self.api_base_url().and_then(url::Url::host_str).unwrap_or_default();
         let covers =
             |known: &String| known == host || known.strip_prefix('*').is_some_and(|end| host.ends_with(end));
         if captured && !self.data.api.hosts.iter().any(covers) {
-            self.data.api.base_url.clone_from(&self.blank.data[6]);
+            self.data.api.base_url.clone_from(&self.blank.base);
         }
     }
 

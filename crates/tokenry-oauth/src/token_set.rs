@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokenry_model::{Account, Scopes};
 
 use crate::answer::{Members, at, number, text};
+use crate::capture::captured;
 use crate::data::{ExpiryUnit, ProviderData, Spends};
 use crate::{OAuthError, Values};
 
@@ -125,22 +126,6 @@ impl TokenSet {
             captured: captured(data, answer, members),
         })
     }
-}
-
-/// The values that the data call worth keeping. One that does not look as it must is left where it is: the tokens are good
-/// without it, and whatever stands there is not ours to keep.
-pub(crate) fn captured(data: &ProviderData, answer: &Members, members: &Members) -> Values {
-    let mut captured = Values::new();
-    for (name, capture) in &data.token.capture {
-        let path = capture.at.as_deref().unwrap_or(name);
-        let Some(value) = at(members, path).or_else(|| at(answer, path)).and_then(text) else { continue };
-        if capture.accepts(&value) {
-            captured.insert(name.clone(), value);
-        } else {
-            tracing::warn!(provider = %data.id, name, "a value in a token answer looks wrong and is not kept");
-        }
-    }
-    captured
 }
 
 /// Seconds as a number or a text. Below zero is zero, and beyond ten years is ten years.

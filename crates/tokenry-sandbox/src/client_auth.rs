@@ -116,8 +116,10 @@ impl Clients {
     /// The secret alone must say who it is, so it is looked for among all clients.
     fn by_secret_as_user(&self, headers: &HeaderMap, body_id: Option<&str>) -> Result<&Arc<str>, Refused> {
         let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let (user, password) = value.and_then(parse_basic).ok_or(Refused::InvalidClient)?;
-        let known = self.known.values().find(|known| known.has_secret(&user) && password.is_empty());
+        let pair = value.and_then(decode_basic).ok_or(Refused::InvalidClient)?;
+        // As it is, and not form-encoded: those who want this do not know of RFC 6749 §2.3.1.
+        let user = pair.strip_suffix(':').ok_or(Refused::InvalidClient)?;
+        let known = self.known.values().find(|known| known.has_secret(user));
         known
             .filter(|known| body_id.is_none_or(|id| id == &*known.id))
             .map(|known| &known.id)
@@ -169,13 +171,16 @@ impl Known {
 
 /// User and password. Both are form-encoded inside Basic, which many clients forget.
 fn parse_basic(value: &str) -> Option<(String, String)> {
-    let (scheme, credentials) = value.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let decoded = String::from_utf8(STANDARD.decode(credentials.trim()).ok()?).ok()?;
+    let decoded = decode_basic(value)?;
     let (id, secret) = decoded.split_once(':')?;
     Some((form_decode(id)?, form_decode(secret)?))
+}
+
+fn decode_basic(value: &str) -> Option<String> {
+    let (scheme, credentials) = value.split_once(' ')?;
+    let decoded =
+        STANDARD.decode(credentials.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    String::from_utf8(decoded).ok()
 }
 
 fn form_decode(text: &str) -> Option<String> {
@@ -209,6 +214,23 @@ mod tests {
         let none = Params::parse(b"");
         assert_eq!(ask(&basic("a%3Ab+c:p%2B%C3%A4%25"), &none).unwrap(), "a:b c");
         assert_eq!(ask(&basic("a%3Ab+c:p+ä%"), &none), Err(Refused::InvalidClient));
+    }
+
+    #[test]
+    fn a_secret_as_the_user_is_taken_as_it_is() {
+        let client = Client { id: "app".to_owned(), secret: "s: %2B+".into(), redirect_uris: vec![] };
+        let (clients, quirks) = (Clients::new(vec![client]), Quirks::default());
+        let how = How {
+            auth: Auth::SecretAsBasicUser,
+            quirks: &quirks,
+            issuer: "http://127.0.0.1",
+            now: Duration::ZERO,
+        };
+        let ask = |text| clients.authenticate(&how, &basic(text), &Params::parse(b"")).is_ok();
+        assert!(ask("s: %2B+:"));
+        for wrong in ["s: %2B+", "s: %2B+:x", "s%3A+%252B%2B:", "app:s: %2B+"] {
+            assert!(!ask(wrong), "{wrong}");
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(crate) struct Control {
     #[serde(default)]
     faults: Vec<Fault>,
     fault_rates: Option<FaultRates>,
-    /// 0 is no limit.
+    /// It cannot be taken away again here; a large one is as good as none.
     limit_per_s: Option<u32>,
     advance_s: Option<u64>,
     device: Option<DeviceDecision>,
@@ -97,7 +97,7 @@ pub(crate) async fn control(State(app): State<App>, Json(wanted): Json<Control>)
         state.pace.set_rates(rates);
     }
     if let Some(limit) = wanted.limit_per_s {
-        state.pace.set_limit((limit > 0).then_some(limit));
+        state.pace.set_limit(Some(limit));
     }
     if wanted.clear_faults {
         state.faults.clear();

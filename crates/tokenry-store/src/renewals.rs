@@ -29,20 +29,27 @@ pub struct Ending {
 }
 
 impl Store {
-    /// How many connections wait to be renewed at `now`, by provider.
+    /// How many connections wait to be renewed at `now`, by provider. Those that nobody has read, or connected, since
+    /// `read_since` only wait when an idle refresh token would die.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away or a row cannot be read.
-    pub async fn list_due(&self, now: Timestamp) -> Result<Vec<Due>, StoreError> {
+    pub async fn list_due(&self, now: Timestamp, read_since: Timestamp) -> Result<Vec<Due>, StoreError> {
         // Two statements, each of which walks an index of its own.
         let to_renew = "SELECT provider, COUNT(*), COUNT(CASE WHEN expires_at <= $1 THEN 1 END) FROM connections \
-                        WHERE deleted_at IS NULL AND renew_at <= $1 GROUP BY provider";
+                        WHERE deleted_at IS NULL AND renew_at <= $1 \
+                        AND (last_used_at >= $2 OR COALESCE(connected_at, created_at) >= $2) GROUP BY provider";
         let to_keep = "SELECT provider, COUNT(*), COUNT(CASE WHEN expires_at <= $1 THEN 1 END) FROM connections \
-                       WHERE deleted_at IS NULL AND keep_at <= $1 AND (renew_at IS NULL OR renew_at > $1) GROUP BY provider";
+                       WHERE deleted_at IS NULL AND keep_at <= $1 AND NOT (renew_at IS NOT NULL AND renew_at <= $1 \
+                       AND ((last_used_at IS NOT NULL AND last_used_at >= $2) \
+                       OR COALESCE(connected_at, created_at) >= $2)) GROUP BY provider";
         let mut found: BTreeMap<String, (i64, i64)> = BTreeMap::new();
         for sql in [to_renew, to_keep] {
-            let rows: Vec<(String, i64, i64)> =
-                on!(self, read, |pool| sqlx::query_as(sql).bind(now.micros()).fetch_all(pool).await)?;
+            let rows: Vec<(String, i64, i64)> = on!(self, read, |pool| sqlx::query_as(sql)
+                .bind(now.micros())
+                .bind(read_since.micros())
+                .fetch_all(pool)
+                .await)?;
             for (provider, count, overdue) in rows {
                 let sum = found.entry(provider).or_default();
                 *sum = (sum.0 + count, sum.1 + overdue);
@@ -76,8 +83,8 @@ impl Store {
         rows.into_iter().map(read).collect()
     }
 
-    /// A provider's connections that wait to be renewed, the longest wait first, at most `limit`. Those that another process
-    /// is refreshing are left out.
+    /// A provider's connections that wait to be renewed, as [`Store::list_due`] counts them, the longest wait first, at most
+    /// `limit`. Those that another process is refreshing are left out.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away or a row cannot be read.
@@ -85,20 +92,24 @@ impl Store {
         &self,
         provider: &ProviderId,
         now: Timestamp,
+        read_since: Timestamp,
         limit: i64,
     ) -> Result<Vec<Connection>, StoreError> {
         let to_renew = concat!(
             "SELECT ",
             columns!(),
             " FROM connections c WHERE c.provider = $1 AND c.deleted_at IS NULL AND c.renew_at <= $2 \
-             AND (c.lease_until IS NULL OR c.lease_until <= $2) ORDER BY c.renew_at LIMIT $3"
+             AND (c.last_used_at >= $3 OR COALESCE(c.connected_at, c.created_at) >= $3) \
+             AND (c.lease_until IS NULL OR c.lease_until <= $2) ORDER BY c.renew_at LIMIT $4"
         );
         let to_keep = concat!(
             "SELECT ",
             columns!(),
             " FROM connections c WHERE c.provider = $1 AND c.deleted_at IS NULL AND c.keep_at <= $2 \
-             AND (c.renew_at IS NULL OR c.renew_at > $2) \
-             AND (c.lease_until IS NULL OR c.lease_until <= $2) ORDER BY c.keep_at LIMIT $3"
+             AND NOT (c.renew_at IS NOT NULL AND c.renew_at <= $2 \
+             AND ((c.last_used_at IS NOT NULL AND c.last_used_at >= $3) \
+             OR COALESCE(c.connected_at, c.created_at) >= $3)) \
+             AND (c.lease_until IS NULL OR c.lease_until <= $2) ORDER BY c.keep_at LIMIT $4"
         );
         let mut found = Vec::new();
         for sql in [to_renew, to_keep] {
@@ -106,6 +117,7 @@ impl Store {
             let rows: Vec<ConnectionRow> = on!(self, read, |pool| sqlx::query_as(sql)
                 .bind(provider.as_str())
                 .bind(now.micros())
+                .bind(read_since.micros())
                 .bind(room)
                 .fetch_all(pool)
                 .await)?;
@@ -123,8 +135,7 @@ impl Store {
     /// [`StoreError`] when the database is away.
     pub async fn update_unread(&self, unread_since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         let sql = "UPDATE connections SET renew_at = NULL WHERE renew_at <= $1 AND deleted_at IS NULL \
-                   AND COALESCE(last_used_at, connected_at, created_at) < $2 \
-                   AND COALESCE(connected_at, created_at) < $2";
+                   AND (last_used_at IS NULL OR last_used_at < $2) AND COALESCE(connected_at, created_at) < $2";
         Ok(on!(self, write, |pool| sqlx::query(sql)
             .bind(now.micros())
             .bind(unread_since.micros())

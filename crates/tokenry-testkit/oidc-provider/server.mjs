@@ -6,7 +6,9 @@
 // leaves nothing behind. Environment:
 //   PORT            port on 127.0.0.1; 0 (the default) takes any free one
 //   ACCESS_TTL_S    life of an access token in whole seconds (default 3)
-//   CLIENTS         JSON list of clients; `redirect_uris` match with any port, as RFC 8252 section 7.3 asks
+//   CLIENTS         JSON list of clients; `redirect_uris` match with any port, as RFC 8252 section 7.3 asks. One with
+//                   `auth_method` "private_key_jwt" has `jwks` and `signing_alg` in place of `secret`
+//   REQUIRE_PAR     1: only pushed authorization requests are taken (RFC 9126)
 //   MODULES         folder whose node_modules holds the package (default: this file's folder)
 import { generateKeyPair } from 'node:crypto';
 import http from 'node:http';
@@ -22,7 +24,7 @@ const modules = process.env.MODULES ?? import.meta.dirname;
 const entry = createRequire(path.join(modules, 'package.json')).resolve('oidc-provider');
 const { Provider } = await import(pathToFileURL(entry));
 
-const settings = { access_ttl_s: Number(process.env.ACCESS_TTL_S ?? 3), faults: [] };
+const settings = { access_ttl_s: Number(process.env.ACCESS_TTL_S ?? 3), device_ttl_s: 300, faults: [] };
 
 // ---- store -------------------------------------------------------------------------------------------------
 
@@ -156,6 +158,7 @@ async function control(ctx, next) {
     for await (const chunk of ctx.req) text += chunk;
     const wish = JSON.parse(text);
     if (wish.access_ttl_s) settings.access_ttl_s = wish.access_ttl_s;
+    if (wish.device_ttl_s) settings.device_ttl_s = wish.device_ttl_s;
     if (wish.faults) settings.faults.push(...wish.faults);
     if (wish.clear_faults) settings.faults = [];
     if (wish.revoke_account) revokeAccount(wish.revoke_account);
@@ -168,11 +171,12 @@ async function control(ctx, next) {
 const SCOPES = ['openid', 'offline_access', 'profile', 'email', 'api:read', 'api:write'];
 
 // A "native" client may use plain http on loopback with any port, and is asked for consent every time.
-function client({ id, secret, auth_method, redirect_uris }) {
+function client({ id, secret, auth_method, jwks, signing_alg, redirect_uris }) {
   const isPublic = auth_method === 'none';
   return {
     client_id: id,
-    ...(isPublic ? {} : { client_secret: secret }),
+    ...(secret ? { client_secret: secret } : {}),
+    ...(jwks ? { jwks, token_endpoint_auth_signing_alg: signing_alg } : {}),
     token_endpoint_auth_method: auth_method,
     redirect_uris,
     application_type: 'native',
@@ -203,6 +207,10 @@ async function makeProvider(issuer) {
       deviceFlow: { enabled: true },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
+      pushedAuthorizationRequests: {
+        enabled: true,
+        requirePushedAuthorizationRequests: process.env.REQUIRE_PAR === '1',
+      },
       revocation: { enabled: true },
       userinfo: { enabled: true },
       resourceIndicators: { enabled: false },
@@ -215,7 +223,7 @@ async function makeProvider(issuer) {
       AccessToken: accessTtl,
       ClientCredentials: accessTtl,
       AuthorizationCode: 60,
-      DeviceCode: 300,
+      DeviceCode: () => settings.device_ttl_s,
       IdToken: 600,
       Interaction: 3600,
       RefreshToken: 24 * 3600,

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the tests need and this machine lacks: a C compiler, make, pkg-config, Node.js 20 or newer, npm.
+# Installs what the tests need and this machine lacks: a C compiler, make, pkg-config, Node.js 20 or newer, npm, and
+# Python 3.10 or newer with what makes environments. The servers' own packages are fetched by the tests.
 # Says nothing when everything is there, and may be run again at any time.
 #
 # Installing system packages needs Debian (or a relative with apt-get) and root. Where the packaged Node.js is too
@@ -71,6 +72,8 @@ have make || missing="$missing make"
 have pkg-config || missing="$missing pkg-config"
 have node || missing="$missing nodejs"
 have npm || missing="$missing npm"
+# Debian's Python comes without pip; this package brings the copy that goes into an environment.
+python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing="$missing python3-venv"
 [ -z "$missing" ] || apt_install "$missing"
 
 if [ "$(node_major node)" -lt "$oldest_node" ] || [ -n "${TOKENRY_TEST_FETCH_NODE:-}" ]; then

@@ -253,6 +253,15 @@ impl ApiClient {
         Answer { status, headers, body: response.text().await.unwrap() }
     }
 
+    /// GET from a server that may be gone before it answers; nothing then.
+    pub async fn try_get(&self, path: &str) -> Option<Answer> {
+        let token = self.token.as_deref().unwrap_or_default();
+        let request = self.http.get(format!("{}{path}", self.base)).header("authorization", token);
+        let response = request.send().await.ok()?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Some(Answer { status, headers, body: response.text().await.ok()? })
+    }
+
     async fn json(&self, method: Method, path: &str, body: &Value) -> Answer {
         self.send(method, path, &[("content-type", "application/json")], body.to_string().into_bytes()).await
     }

@@ -1,6 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 pub mod app;
+pub mod better_auth;
 pub mod browser;
 pub mod clock;
+pub mod django_oauth;
 pub mod oidc_provider;
+mod packages;
+mod server_process;

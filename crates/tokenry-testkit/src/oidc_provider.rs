@@ -7,25 +7,23 @@
 //! Everything here panics instead of returning errors: a test cannot go on without its server, and must not be
 //! skipped silently.
 
+mod client_key;
 mod counts;
 mod fault;
-mod node;
 
-use std::fmt;
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tempfile::NamedTempFile;
+use tokenry_oauth::{Issuer, ProviderSettings};
 
+use crate::packages::node;
+use crate::server_process::{ServerProcess, whole_seconds};
+
+use self::client_key::ClientKey;
+pub use self::client_key::KeyKind;
 pub use self::counts::{Counts, GrantCounts, IssuedCounts, Outcomes, RequestCounts};
 pub use self::fault::Fault;
-
-/// How long the server may take from its start to its `ready` line.
-const START_LIMIT: Duration = Duration::from_secs(30);
 
 const CLIENT_ID: &str = "tokenry-test";
 /// Has the characters that a client must form-encode before it sends them with Basic (RFC 6749 §2.3.1).
@@ -44,6 +42,8 @@ pub enum ClientAuth {
     SecretPost,
     /// `client_secret_jwt` with HS256.
     SecretJwt,
+    /// `private_key_jwt` (RFC 7523 §2.2) with a key of this kind, made when the server starts.
+    PrivateKeyJwt(KeyKind),
     /// `none`: a public client, without the client credentials grant.
     Public,
 }
@@ -55,6 +55,7 @@ impl ClientAuth {
             Self::SecretBasic => "client_secret_basic",
             Self::SecretPost => "client_secret_post",
             Self::SecretJwt => "client_secret_jwt",
+            Self::PrivateKeyJwt(_) => "private_key_jwt",
             Self::Public => "none",
         }
     }
@@ -70,6 +71,8 @@ pub struct OidcOptions {
     pub redirect_uris: Vec<String>,
     /// How the client proves itself. The default is [`ClientAuth::SecretBasic`].
     pub client_auth: ClientAuth,
+    /// Whether only pushed authorization requests are taken (RFC 9126 §5). The default is no.
+    pub require_par: bool,
 }
 
 impl Default for OidcOptions {
@@ -78,22 +81,17 @@ impl Default for OidcOptions {
             access_ttl: Duration::from_secs(3),
             redirect_uris: vec!["http://127.0.0.1/callback".to_owned()],
             client_auth: ClientAuth::default(),
+            require_par: false,
         }
     }
 }
 
 /// A running server. It ends when this is dropped, and also when the process that holds it dies.
+#[derive(Debug)]
 pub struct OidcProvider {
-    child: Child,
-    issuer: String,
-    log: NamedTempFile,
-    http: Client,
-}
-
-impl fmt::Debug for OidcProvider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OidcProvider").field("issuer", &self.issuer).finish_non_exhaustive()
-    }
+    server: ServerProcess,
+    client_auth: ClientAuth,
+    key: Option<ClientKey>,
 }
 
 impl OidcProvider {
@@ -105,42 +103,27 @@ impl OidcProvider {
     /// When Node.js (20 or newer) or npm is missing or fails, and when the server is not ready within 30 s. The
     /// message says what to install, or what the server said.
     pub async fn start(options: OidcOptions) -> Self {
-        tokio::task::spawn_blocking(move || Self::start_blocking(&options))
-            .await
-            .unwrap_or_else(|join| std::panic::resume_unwind(join.into_panic()))
-    }
-
-    fn start_blocking(options: &OidcOptions) -> Self {
-        let modules = node::installed_modules();
-        let node = node::find_node();
-        let log = NamedTempFile::new().unwrap_or_else(|error| panic!("no temporary file: {error}"));
-        let stderr = log.reopen().unwrap_or_else(|error| panic!("no second file handle: {error}"));
-        let mut child = Command::new(&node)
-            .arg(node::source_dir().join("server.mjs"))
-            .env("MODULES", modules)
-            .env("PORT", "0")
-            .env("ACCESS_TTL_S", whole_seconds(options.access_ttl).to_string())
-            .env("CLIENTS", clients(options).to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} does not start: {error}", node.display()));
-        let Some(issuer) = wait_until_ready(&mut child) else {
-            stop(&mut child);
-            panic!(
-                "the oidc-provider server was not ready within {START_LIMIT:?}. It said:\n{}",
-                text_of(&log)
-            );
+        let client_auth = options.client_auth;
+        let key = match client_auth {
+            ClientAuth::PrivateKeyJwt(kind) => Some(ClientKey::generate(kind)),
+            _ => None,
         };
-        let http = Client::builder().no_proxy().timeout(Duration::from_secs(30)).build();
-        let http = http.unwrap_or_else(|error| panic!("no HTTP client: {error}"));
-        Self { child, issuer, log, http }
+        let clients = clients(&options, key.as_ref());
+        let server = ServerProcess::start("oidc-provider", move || {
+            let mut command = node::command("oidc-provider");
+            command
+                .env("PORT", "0")
+                .env("ACCESS_TTL_S", whole_seconds(options.access_ttl).to_string())
+                .env("REQUIRE_PAR", if options.require_par { "1" } else { "0" })
+                .env("CLIENTS", clients.to_string());
+            command
+        });
+        Self { server: server.await, client_auth, key }
     }
 
     /// The issuer identifier (RFC 8414 §2), such as `http://127.0.0.1:40123`. No slash at the end.
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        self.server.issuer()
     }
 
     /// The id of the client under test.
@@ -152,6 +135,28 @@ impl OidcProvider {
     /// form-encoded for Basic (RFC 6749 §2.3.1).
     pub fn client_secret(&self) -> &'static str {
         CLIENT_SECRET
+    }
+
+    /// What an operator configures to connect it, as a provider of their own that is found by its issuer: with the
+    /// secret, the private key or nothing, as the client proves itself.
+    ///
+    /// # Panics
+    ///
+    /// Never: the issuer is a URL.
+    pub fn settings(&self) -> ProviderSettings {
+        let issuer = Issuer::parse(self.issuer());
+        let has_secret = self.key.is_none() && self.client_auth != ClientAuth::Public;
+        ProviderSettings {
+            issuer: Some(issuer.unwrap_or_else(|error| panic!("{}: {error}", self.issuer()))),
+            client_id: Some(CLIENT_ID.to_owned()),
+            client_secret: has_secret.then(|| CLIENT_SECRET.into()),
+            token_auth: (self.client_auth == ClientAuth::SecretPost)
+                .then_some(tokenry_oauth::ClientAuth::Body),
+            private_key: self.key.as_ref().map(ClientKey::pem),
+            key_id: self.key.as_ref().map(|_| client_key::KEY_ID.to_owned()),
+            scopes: Some(["openid", "profile"].into_iter().collect()),
+            ..ProviderSettings::default()
+        }
     }
 
     /// Where a person is sent to consent (RFC 6749 §3.1).
@@ -181,7 +186,7 @@ impl OidcProvider {
 
     /// The server's process id.
     pub fn process_id(&self) -> u32 {
-        self.child.id()
+        self.server.id()
     }
 
     /// What the server has written to its standard error, for a test that wants to know why it answered 500.
@@ -190,7 +195,7 @@ impl OidcProvider {
     ///
     /// When the log cannot be read.
     pub fn log(&self) -> String {
-        text_of(&self.log)
+        self.server.log()
     }
 
     /// Whether the server holds this access or refresh token to be good right now (RFC 7662 §2.2).
@@ -199,16 +204,8 @@ impl OidcProvider {
     ///
     /// When the server does not answer as the RFC says.
     pub async fn introspect_active(&self, token: &str) -> bool {
-        let request = self
-            .http
-            .post(self.url("/token/introspection"))
-            .basic_auth(OBSERVER_ID, Some(OBSERVER_SECRET))
-            .form(&[("token", token)]);
-        let reply = answer(request).await;
-        match reply["active"] {
-            Value::Bool(active) => active,
-            _ => panic!("introspection answered without `active`"),
-        }
+        let client = (OBSERVER_ID, OBSERVER_SECRET);
+        self.server.introspect_active(&self.url("/token/introspection"), client, token).await
     }
 
     /// The subject that this access token stands for (OpenID Connect Core §5.3).
@@ -221,17 +218,7 @@ impl OidcProvider {
     ///
     /// When the server does not answer, or answers 200 without a `sub`.
     pub async fn userinfo_sub(&self, token: &str) -> Result<String, StatusCode> {
-        let sent = self.http.get(self.userinfo_endpoint()).bearer_auth(token).send().await;
-        let response = sent.unwrap_or_else(|error| panic!("userinfo did not answer: {error}"));
-        if response.status() != StatusCode::OK {
-            return Err(response.status());
-        }
-        let claims: Value =
-            response.json().await.unwrap_or_else(|error| panic!("userinfo answered no JSON: {error}"));
-        match &claims["sub"] {
-            Value::String(sub) => Ok(sub.clone()),
-            _ => panic!("userinfo answered without `sub`"),
-        }
+        self.server.userinfo_sub(&self.userinfo_endpoint(), token).await
     }
 
     /// What the server has seen and done so far. Asking is not counted.
@@ -240,8 +227,7 @@ impl OidcProvider {
     ///
     /// When the server does not answer.
     pub async fn counts(&self) -> Counts {
-        let reply = answer(self.http.get(self.url("/__test"))).await;
-        serde_json::from_value(reply).unwrap_or_else(|error| panic!("unreadable counts: {error}"))
+        self.server.ask_test().await
     }
 
     /// Lets something go wrong from now on. Faults wait in line: the first that fits a request is used up first.
@@ -280,32 +266,32 @@ impl OidcProvider {
         self.control(&json!({ "access_ttl_s": whole_seconds(ttl) })).await;
     }
 
+    /// Sets the life of the device codes issued from now on (RFC 8628 §3.2), in whole seconds (rounded up).
+    ///
+    /// # Panics
+    ///
+    /// When the server does not answer.
+    pub async fn set_device_ttl(&self, ttl: Duration) {
+        self.control(&json!({ "device_ttl_s": whole_seconds(ttl) })).await;
+    }
+
     async fn control(&self, wish: &Value) {
-        answer(self.http.post(self.url("/__test")).json(wish)).await;
+        self.server.json(self.server.http.post(self.url("/__test")).json(wish)).await;
     }
 
     fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.issuer)
+        format!("{}{path}", self.server.issuer())
     }
 }
 
-impl Drop for OidcProvider {
-    fn drop(&mut self) {
-        stop(&mut self.child);
-    }
-}
-
-async fn answer(request: reqwest::RequestBuilder) -> Value {
-    let sent = request.send().await.and_then(reqwest::Response::error_for_status);
-    let response = sent.unwrap_or_else(|error| panic!("the oidc-provider server did not answer: {error}"));
-    response.json().await.unwrap_or_else(|error| panic!("the oidc-provider server sent no JSON: {error}"))
-}
-
-fn clients(options: &OidcOptions) -> Value {
+fn clients(options: &OidcOptions, key: Option<&ClientKey>) -> Value {
+    let has_secret = key.is_none() && options.client_auth != ClientAuth::Public;
     json!([
         {
             "id": CLIENT_ID,
-            "secret": CLIENT_SECRET,
+            "secret": has_secret.then_some(CLIENT_SECRET),
+            "jwks": key.map(|key| json!({"keys": [key.public_jwk()]})),
+            "signing_alg": key.map(ClientKey::algorithm),
             "auth_method": options.client_auth.name(),
             "redirect_uris": options.redirect_uris,
         },
@@ -316,36 +302,4 @@ fn clients(options: &OidcOptions) -> Value {
             "redirect_uris": ["http://127.0.0.1/nowhere"],
         },
     ])
-}
-
-/// The issuer from the server's `ready` line. `None` when it ends or is silent for too long.
-fn wait_until_ready(child: &mut Child) -> Option<String> {
-    let stdout = child.stdout.take()?;
-    let (send, receive) = std::sync::mpsc::channel();
-    // A thread, because a read of a pipe has no time limit. It ends with the server.
-    std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            if let Some(issuer) = line.strip_prefix("ready ") {
-                // Nobody listens any more when the limit has passed.
-                let _ = send.send(issuer.to_owned());
-            }
-        }
-    });
-    receive.recv_timeout(START_LIMIT).ok()
-}
-
-/// Ends the process and collects it, so that neither a server nor a zombie stays.
-fn stop(child: &mut Child) {
-    // Both fail only when it has ended already.
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-fn text_of(log: &NamedTempFile) -> String {
-    let bytes = fs::read(log.path()).unwrap_or_else(|error| panic!("cannot read the server's log: {error}"));
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn whole_seconds(ttl: Duration) -> u64 {
-    (ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0)).max(1)
 }

@@ -129,6 +129,14 @@ async fn pkce_is_demanded_and_checked() {
 }
 
 #[tokio::test]
+async fn where_only_pushed_requests_are_taken_another_is_refused() {
+    let provider = OidcProvider::start(OidcOptions { require_par: true, ..OidcOptions::default() }).await;
+    let page = browser().consent_oidc(with_pkce(&provider), "alice").await;
+    assert_eq!((page.query("error").as_deref(), page.query("code")), (Some("invalid_request"), None));
+    assert!(page.query("error_description").unwrap().contains("Pushed Authorization Request"));
+}
+
+#[tokio::test]
 async fn a_person_may_deny() {
     let provider = OidcProvider::start(OidcOptions::default()).await;
     let page = browser().deny_oidc(with_pkce(&provider), "alice").await;

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,14 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokenry::config::{self, Config, Overrides};
 use tokenry::server::{self, Server};
-use tokenry::{demo, logging, start_up};
+use tokenry::{demo, logging, providers, start_up};
 use tokenry_broker::Broker;
-use tokenry_model::SystemClock;
+use tokenry_model::{ProviderId, SystemClock};
 use tokenry_sandbox::{Sandbox, SandboxOptions};
 use tokenry_vault::{MasterKey, SystemRandom};
 use url::Url;
+
+use crate::provider_command::{self, ProviderCommand};
 
 /// Keeps people's connections to other services, and hands out tokens that are valid now.
 #[derive(Parser)]
@@ -75,6 +78,11 @@ enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Look at the services, and add one
+    Provider {
+        #[command(subcommand)]
+        command: ProviderCommand,
     },
     /// Look after users
     User {
@@ -142,16 +150,24 @@ enum UserCommand {
 }
 
 /// Runs a command to its end.
-pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Key { command: KeyCommand::Generate } => {
             let key = MasterKey::generate(&SystemRandom)?;
             println!("{}", key.to_base64().expose_secret());
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
         Command::Config { command: ConfigCommand::Example } => {
             print!("{}", config::example());
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Provider { command: ProviderCommand::Template(wanted) } => {
+            provider_command::template(&wanted)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Provider { command: ProviderCommand::Schema } => {
+            print!("{}", tokenry_oauth::PROVIDER_SCHEMA);
+            return Ok(ExitCode::SUCCESS);
         }
         _ => {}
     }
@@ -162,30 +178,32 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
     done
 }
 
-async fn run_async(cli: Cli) -> anyhow::Result<()> {
+async fn run_async(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Demo { .. } | Command::Sandbox(_) if cli.overrides.any() => {
             bail!(
                 "demo and sandbox take no settings of the server; their own flags are --port and those in --help"
             )
         }
-        Command::Demo { once, port } => run_demo(once, port).await,
-        Command::Sandbox(flags) => run_sandbox(flags).await,
+        Command::Demo { once, port } => run_demo(once, port).await?,
+        Command::Sandbox(flags) => run_sandbox(flags).await?,
         command => {
-            let config = Config::load(&cli.overrides.into(), std::env::vars_os())?;
+            let overrides = cli.overrides.into();
+            let config = Config::load(&overrides, std::env::vars_os())?;
             match command {
-                Command::Serve => serve(config).await,
-                Command::User { command } => run_user(&config, command).await,
+                Command::Serve => serve(config, &overrides).await?,
+                Command::User { command } => run_user(&config, command).await?,
+                Command::Provider { command } => return provider_command::run(&config, command).await,
                 _ => {
                     print!("{}", config.summary());
                     // A provider that lacks its addresses shows only here.
-                    tokenry_oauth::Catalogue::load(&config.providers)?;
+                    providers::catalogue(&config, &config.outbound)?;
                     println!("The configuration is good.");
-                    Ok(())
                 }
             }
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 impl Flags {
@@ -210,11 +228,12 @@ impl From<Flags> for Overrides {
     }
 }
 
-async fn serve(mut config: Config) -> anyhow::Result<()> {
+async fn serve(mut config: Config, overrides: &Overrides) -> anyhow::Result<()> {
     logging::start(config.log.format, &config.log.level)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    let mut signals = Signals::new()?;
     // Before anything else: with port 0 the public URL, and with it every redirect URI, follows from the port that it gets.
     let listener = server::bind(&config).await?;
     config.listen_at(listener.local_addr()?);
@@ -222,14 +241,66 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
     let server = Server::start_on(listener, &config, broker)?;
     print!("{}", start_up::report(&config, &opened, &server));
     std::io::stdout().flush()?;
-    stop_signal().await?;
+    while let Signal::Reload = signals.next().await? {
+        reload(&server, overrides);
+    }
     tracing::info!("stopping");
     server.stop().await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Waits until somebody wants the process to end.
+/// Reads the services again. What cannot be read changes nothing.
+fn reload(server: &Server, overrides: &Overrides) {
+    let read = Config::load(overrides, std::env::vars_os());
+    let changes = read.map_err(anyhow::Error::from).and_then(|config| server.reload(&config));
+    let list = |ids: &[ProviderId]| ids.iter().map(ProviderId::as_str).collect::<Vec<_>>().join(" ");
+    match changes {
+        Ok(changes) => tracing::info!(
+            added = list(&changes.added),
+            changed = list(&changes.changed),
+            removed = list(&changes.removed),
+            "the services were read again"
+        ),
+        Err(error) => tracing::error!("the services stay as they were: {error:#}"),
+    }
+}
+
+/// What somebody asks the process to do.
+enum Signal {
+    /// SIGHUP: read the services again.
+    Reload,
+    /// SIGTERM or Ctrl-C.
+    Stop,
+}
+
+/// From the moment this is made, no signal of these ends the process by itself.
+struct Signals {
+    hang_up: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            hang_up: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> anyhow::Result<Signal> {
+        tokio::select! {
+            _ = self.terminate.recv() => Ok(Signal::Stop),
+            _ = self.interrupt.recv() => Ok(Signal::Stop),
+            _ = self.hang_up.recv() => Ok(Signal::Reload),
+        }
+    }
+}
+
+/// Waits until somebody wants the process to end. A terminal that is closed (SIGHUP) ends it at once.
 async fn stop_signal() -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;

@@ -4,5 +4,6 @@ pub mod config;
 pub mod demo;
 pub mod logging;
 pub mod master_key;
+pub mod providers;
 pub mod server;
 pub mod start_up;

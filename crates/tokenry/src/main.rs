@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
 
 mod cli;
+mod provider_command;
 
 use std::process::ExitCode;
 
@@ -10,7 +11,7 @@ use clap::Parser as _;
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     match cli::run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // The chain reads as one sentence: what could not be done, and why.
             eprintln!("tokenry: {error:#}");

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use tokenry_broker::{Broker, BrokerParts, Settings, check_master_key};
 use tokenry_model::{Clock, Random};
-use tokenry_oauth::{Catalogue, OAuth};
+use tokenry_oauth::{Changes, OAuth, OutboundPolicy};
 use tokenry_store::{Spool, Store};
 use tokenry_vault::SystemRandom;
 use tokenry_web::WebParts;
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Signup};
-use crate::master_key;
+use crate::{master_key, providers};
 
 /// A stop takes at most so long: what is under way then is given up.
 const STOP_WITHIN: Duration = Duration::from_millis(9500);
@@ -34,7 +34,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<(Bro
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let database_url = config.database_url.expose_secret();
     // First what can be wrong without anything being made: a start that fails must not leave a key behind unmentioned.
-    let catalogue = Catalogue::load(&config.providers)?;
+    let catalogue = providers::catalogue(config, &config.outbound)?;
     let oauth = OAuth::new(config.outbound.clone(), Arc::clone(&clock))?;
     master_key::make_data_dir(&config.data_dir)?;
     let found = master_key::find(&config.master_key, database_url).await?;
@@ -62,6 +62,7 @@ pub struct Opened {
 pub struct Server {
     address: SocketAddr,
     broker: Broker,
+    policy: OutboundPolicy,
     stop: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
     chores: JoinHandle<()>,
@@ -108,7 +109,8 @@ impl Server {
                 }
             })
         };
-        Ok(Self { address, broker, stop, serving, chores, renewals })
+        let policy = config.outbound.clone();
+        Ok(Self { address, broker, policy, stop, serving, chores, renewals })
     }
 
     /// Where it listens.
@@ -119,6 +121,18 @@ impl Server {
     /// The broker behind it.
     pub const fn broker(&self) -> &Broker {
         &self.broker
+    }
+
+    /// Puts the services of this configuration, which was read anew, in the place of those that are known: the providers
+    /// section with its secrets, and the providers directory. Nothing else of it takes effect. Tells what changed.
+    ///
+    /// # Errors
+    /// As [`providers::catalogue`]; then nothing has changed.
+    pub fn reload(&self, config: &Config) -> anyhow::Result<Changes> {
+        let new = providers::catalogue(config, &self.policy)?;
+        let changes = self.broker.catalogue().changes_to(&new);
+        self.broker.replace_catalogue(new);
+        Ok(changes)
     }
 
     /// Takes no more requests, finishes those under way, waits for refreshes, closes the database. Within ten seconds.

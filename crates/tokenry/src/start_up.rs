@@ -24,7 +24,8 @@ pub fn report(config: &Config, opened: &Opened, server: &Server) -> String {
         );
     }
     let (mut ready, mut missing) = (Vec::new(), Vec::new());
-    for provider in server.broker().catalogue().iter() {
+    let catalogue = server.broker().catalogue();
+    for provider in catalogue.iter() {
         match provider.readiness() {
             // Settings are for whoever connects to say.
             Readiness::Ready | Readiness::NeedsSettings { .. } => ready.push(provider),

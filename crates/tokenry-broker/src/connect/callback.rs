@@ -71,7 +71,10 @@ impl Broker {
         callback: &Callback,
     ) -> Result<Granted, ConnectError> {
         let service = || provider.name.clone();
-        let expected = provider.is_custom().then(|| provider.id.as_str());
+        // By what was registered when the flow began: the provider may have been described anew since.
+        let own = format!("/callback/{}", provider.id);
+        let is_own = Url::parse(&flow.redirect_uri).is_ok_and(|uri| uri.path().ends_with(&own));
+        let expected = is_own.then(|| provider.id.as_str());
         if callback.provider.as_deref() != expected {
             return Err(ConnectError::WrongCallback);
         }

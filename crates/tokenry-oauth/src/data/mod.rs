@@ -13,8 +13,7 @@ use url::Url;
 
 pub(crate) use self::place::Place;
 pub use self::place::Setting;
-#[cfg(test)]
-pub(crate) use self::place::names_in_host;
+pub(crate) use self::place::{names, names_in_host};
 pub(crate) use self::tokens::{
     Algorithm, ExpiryData, ExpiryUnit, Method, RefreshData, RevokeAuth, RevokeData, RevokeMethod,
     RevokeTokens, SignedData, Spends, TokenData, TokenIn, UpgradeData,
@@ -131,21 +130,37 @@ impl ProviderData {
         [&self.authorize.url, &self.token.url, &self.refresh.url]
     }
 
+    /// Whether people are sent to the same place, and codes too: the same addresses, with the same limits on what may stand
+    /// in them.
+    pub(crate) fn has_endpoints_of(&self, other: &Self) -> bool {
+        let limits = |data: &Self, name: &str| {
+            data.config.get(name).map(|setting| (setting.pattern, setting.one_of.clone()))
+        };
+        let names = [&self.authorize.url, &self.token.url].into_iter().flatten().flat_map(Place::names);
+        self.authorize.url == other.authorize.url
+            && self.token.url == other.token.url
+            && names.into_iter().all(|name| limits(self, name) == limits(other, name))
+    }
+
     /// The places that see the client's secret, and the one that sends people to them.
     pub(crate) fn secret_places(&self) -> [&Option<Place>; 5] {
         [&self.authorize.url, &self.token.url, &self.refresh.url, &self.device.url, &self.revoke.url]
     }
 
-    /// Puts values into the URLs: `guarded` into those that see the client's secret, `values` into the others.
-    pub(crate) fn fill(&mut self, values: &BTreeMap<String, String>, guarded: &BTreeMap<String, String>) {
-        let secret = [
+    /// The same, to be changed.
+    pub(crate) fn secret_places_mut(&mut self) -> [&mut Option<Place>; 5] {
+        [
             &mut self.authorize.url,
             &mut self.token.url,
             &mut self.refresh.url,
             &mut self.device.url,
             &mut self.revoke.url,
-        ];
-        for place in secret.into_iter().flatten() {
+        ]
+    }
+
+    /// Puts values into the URLs: `guarded` into those that see the client's secret, `values` into the others.
+    pub(crate) fn fill(&mut self, values: &BTreeMap<String, String>, guarded: &BTreeMap<String, String>) {
+        for place in self.secret_places_mut().into_iter().flatten() {
             place.fill(guarded);
         }
         for place in [&mut self.identity.url, &mut self.api.base_url].into_iter().flatten() {

@@ -93,7 +93,7 @@ fn probe(text: &str) -> String {
     probe
 }
 
-fn names(text: &str) -> Vec<&str> {
+pub(crate) fn names(text: &str) -> Vec<&str> {
     let is_name = |name: &str| {
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
     };
@@ -197,7 +197,6 @@ fn is_domain(text: &str) -> bool {
 
 impl Pattern {
     /// Whether what fits may stand in a host.
-    #[cfg(test)]
     pub(crate) const fn is_for_hosts(self) -> bool {
         matches!(self, Self::Label | Self::Host | Self::Domain)
     }

@@ -168,6 +168,75 @@ fn settings_and_providers_do_not_print_their_secret() {
     assert!(!shown.contains("s3ntinel"), "{shown}");
 }
 
+/// Everything that an operator can configure for a client, with a fresh key of the curve P-256.
+fn everything() -> ProviderSettings {
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+    use base64::Engine as _;
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+    let key = base64::engine::general_purpose::STANDARD.encode(der.as_ref());
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----\n");
+    ProviderSettings {
+        private_key: Some(key.into()),
+        key_id: Some("k".into()),
+        team_id: Some("t".into()),
+        redirect_name: Some("n".into()),
+        ..client()
+    }
+}
+
+#[test]
+fn every_service_is_connected_by_a_link_or_says_what_to_paste_or_to_fix() {
+    let plain = load(&[]).unwrap();
+    let everything = everything();
+    let configured: Vec<_> = plain.iter().map(|p| (p.id.as_str(), everything.clone())).collect();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for provider in load(&configured).unwrap().iter() {
+        let way = match (provider.kind(), provider.readiness()) {
+            (Kind::Oauth2 | Kind::Oauth1, Readiness::Ready) => "by a link",
+            (Kind::Oauth2 | Kind::Oauth1, Readiness::NeedsSettings { names, .. }) => {
+                assert!(names.iter().all(|name| provider.settings().contains_key(name)), "{}", provider.id);
+                let examples = provider.settings().iter().map(|(name, s)| (name.clone(), s.example.clone()));
+                let values = provider.check_settings(&examples.collect()).unwrap();
+                let theirs = provider.for_connection(&values).unwrap();
+                assert_eq!(theirs.readiness(), Readiness::Ready, "{}", provider.id);
+                "by a link, with settings of the connection"
+            }
+            (Kind::Oauth2, Readiness::NotSupported { why, .. }) => {
+                assert!(why.contains(&format!("providers.{}.settings.", provider.id)), "{why}");
+                let examples = provider.settings().iter().map(|(name, s)| (name.clone(), s.example.clone()));
+                let settings = ProviderSettings { settings: examples.collect(), ..everything.clone() };
+                let fixed = load(&[(provider.id.as_str(), settings)]).unwrap();
+                let fixed = fixed.find(provider.id.as_str()).unwrap().readiness();
+                assert_eq!(fixed, Readiness::Ready, "{}", provider.id);
+                "by a link, once the operator has fixed the host"
+            }
+            (Kind::ClientCredentials, Readiness::NotSupported { .. }) => "by an id and a secret of one's own",
+            (Kind::ApiKey | Kind::Basic, Readiness::NotSupported { .. }) => "by a key, or user and password",
+            (kind, other) => panic!("{} is {kind:?} and {other:?}", provider.id),
+        };
+        *counts.entry(way).or_insert(0) += 1;
+    }
+    eprintln!("{counts:#?}");
+    assert!(counts["by a link"] >= 250, "{counts:?}");
+    assert_eq!(counts.len(), 5);
+}
+
+#[test]
+fn a_service_that_signs_or_knows_redirects_by_name_says_what_it_lacks() {
+    let lacks = |word: &str| match provider(word, client()).readiness() {
+        Readiness::Missing { what, .. } => what,
+        other => panic!("{word}: {other:?}"),
+    };
+    assert_eq!(lacks("apple"), ["private_key", "key_id", "team_id"]);
+    assert_eq!(lacks("ebay"), ["redirect_name"]);
+    for word in ["vk-id", "dingtalk", "trello", "microsoft"] {
+        assert_eq!(provider(word, client()).readiness(), Readiness::Ready, "{word}");
+    }
+    assert_eq!(provider("dingtalk", client()).code_param(), "authCode");
+    assert!(matches!(provider("shopify", client()).readiness(), Readiness::NeedsSettings { .. }));
+}
+
 #[test]
 fn what_cannot_be_connected_by_a_link_says_so_and_what_to_do() {
     for (word, kind, why) in [

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokenry_model::Scopes;
 use tokenry_oauth::{
-    AuthorizeRequest, Issuer, OAuth, OAuthError, OutboundPolicy, Provider, ProviderSettings, Readiness,
+    AuthorizeRequest, Grant, Issuer, OAuth, OAuthError, OutboundPolicy, ProbeOutcome, Provider,
+    ProviderSettings, Readiness,
 };
 use url::Url;
 
@@ -77,6 +78,38 @@ async fn an_issuer_is_enough_and_is_asked_in_the_two_places() {
         let asked: Vec<_> = fake.seen().into_iter().map(|s| s.path).collect();
         assert_eq!(asked, [OPENID, OAUTH][..if place == OPENID { 1 } else { 2 }]);
     }
+}
+
+/// An issuer that names its revocation endpoint in the place of RFC 8414 only, as `named` there.
+async fn revoked_at(named: impl Fn(&str) -> String + Clone + Send + Sync + 'static) -> Vec<String> {
+    let fake = Fake::start(move |seen| {
+        let mut said = metadata(seen);
+        let base = said["issuer"].as_str().unwrap().to_owned();
+        match seen.path.as_str() {
+            OPENID => said.as_object_mut().unwrap().retain(|name, _| name != "revocation_endpoint"),
+            OAUTH => {
+                said["issuer"] = json!(named(&base));
+                // What both places say counts as the first says it.
+                said["token_endpoint"] = json!(format!("{base}/elsewhere"));
+            }
+            "/revoke" => return reply(200, "application/json", "{}"),
+            _ => return reply(404, "text/html", "<html>"),
+        }
+        reply(200, "application/json", &said.to_string())
+    })
+    .await;
+    let own = by_issuer(&fake);
+    let engine = engine();
+    let grant = Grant { access: "a".into(), refresh: None };
+    engine.revoke(&own, &grant).await.unwrap();
+    fake.seen().into_iter().map(|seen| seen.path).collect()
+}
+
+#[tokio::test]
+async fn a_revocation_endpoint_that_openid_leaves_out_is_found_in_the_place_of_rfc_8414() {
+    assert_eq!(revoked_at(str::to_owned).await, [OPENID, OAUTH, "/revoke"]);
+    // Of another issuer's description nothing is taken.
+    assert_eq!(revoked_at(|base| format!("{base}/other")).await, [OPENID, OAUTH]);
 }
 
 #[tokio::test]
@@ -202,4 +235,69 @@ async fn an_issuer_that_promises_its_name_must_keep_the_promise() {
         .await;
         assert_eq!(engine().check_issuer(&by_issuer(&fake), None).await.is_ok(), fits);
     }
+}
+
+#[tokio::test]
+async fn an_issuer_that_wants_pushed_requests_gets_them() {
+    for wants in [true, false] {
+        let fake = Fake::start(move |seen| match seen.path.as_str() {
+            OPENID => {
+                let mut metadata = metadata(seen);
+                let par = format!("{}/par", metadata["issuer"].as_str().unwrap());
+                metadata["pushed_authorization_request_endpoint"] = json!(par);
+                metadata["require_pushed_authorization_requests"] = json!(wants);
+                reply(200, "application/json", &metadata.to_string())
+            }
+            _ => reply(201, "application/json", r#"{"request_uri":"urn:x:1"}"#),
+        })
+        .await;
+        let url = authorize(&engine(), &by_issuer(&fake)).await.unwrap();
+        assert_eq!(url.query_pairs().any(|(name, _)| name == "request_uri"), wants, "{url}");
+        assert_eq!(url.query_pairs().any(|(name, _)| name == "state"), !wants, "{url}");
+        let pushed = fake.seen().into_iter().find(|seen| seen.path == "/par");
+        assert_eq!(pushed.map(|seen| seen.form()["state"].clone()).as_deref(), wants.then_some("s"));
+    }
+    let silent = issuer(OPENID, |m| m["require_pushed_authorization_requests"] = json!(true)).await;
+    let error = authorize(&engine(), &by_issuer(&silent)).await.unwrap_err();
+    assert!(error.to_string().contains("does not say where"), "{error}");
+}
+
+#[tokio::test]
+async fn an_issuer_says_where_devices_ask() {
+    let fake = Fake::start(|seen| match seen.path.as_str() {
+        OPENID => {
+            let mut metadata = metadata(seen);
+            let place = format!("{}/device", metadata["issuer"].as_str().unwrap());
+            metadata["device_authorization_endpoint"] = json!(place);
+            reply(200, "application/json", &metadata.to_string())
+        }
+        _ => reply(
+            200,
+            "application/json",
+            r#"{"device_code":"d","user_code":"u","verification_uri":"https://id.example/d"}"#,
+        ),
+    })
+    .await;
+    let own = by_issuer(&fake);
+    assert!(own.has_device_flow());
+    let begun = engine().device_begin(&own, &Scopes::default()).await.unwrap();
+    assert_eq!(begun.user_code, "u");
+    assert_eq!(fake.seen().pop().unwrap().path, "/device");
+    let none = issuer(OPENID, |_| ()).await;
+    let error = engine().device_begin(&by_issuer(&none), &Scopes::default()).await.unwrap_err();
+    assert!(matches!(error, OAuthError::NotSupported { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_probe_begins_with_what_the_issuer_says() {
+    let fake = issuer(OPENID, |_| ()).await;
+    let probes = engine().probe(&by_issuer(&fake)).await;
+    let seen: Vec<_> = probes.iter().map(|p| (p.what, p.outcome.clone())).collect();
+    assert_eq!(seen[0], ("discovery", ProbeOutcome::Answered { status: 200 }));
+    assert_eq!(seen[1], ("authorize", ProbeOutcome::NotFound { status: 404 }));
+    assert_eq!(seen[2], ("token", ProbeOutcome::Answered { status: 200 }));
+    let silent = Fake::answering(404, "text/html", "<html>").await;
+    let probes = engine().probe(&by_issuer(&silent)).await;
+    let [probe] = &probes[..] else { panic!("{probes:?}") };
+    assert!(matches!(&probe.outcome, ProbeOutcome::Unreachable { why } if why.contains("no description")));
 }

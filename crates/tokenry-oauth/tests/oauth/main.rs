@@ -8,6 +8,7 @@ mod discovery;
 mod fake;
 mod identity;
 mod outbound;
+mod provider_files;
 mod refusals;
 mod revoke;
 mod tokens;

@@ -45,6 +45,12 @@ pub(crate) async fn start_with(options: SandboxOptions) -> Fixture {
     Fixture { sandbox: Sandbox::start(options).await.unwrap(), http }
 }
 
+/// A sandbox with the quirks of a JSON text.
+pub(crate) async fn start_odd(quirks: Value) -> Fixture {
+    let quirks = serde_json::from_value(quirks).unwrap();
+    start_with(SandboxOptions { quirks, ..options() }).await
+}
+
 impl Fixture {
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.sandbox.base_url())

@@ -10,6 +10,12 @@ use tokenry_store::{Due, Ending, Failed, NewConnection};
 use crate::fixture::{Fixture, NOW, after, grant, oauth, provider, sealed, stores};
 
 const OWNER: &str = "this process";
+/// What nobody has read for so long is left alone.
+const WEEK: Duration = Duration::from_hours(7 * 24);
+
+async fn due_at(db: &Fixture, at: Timestamp) -> Vec<Due> {
+    db.store.list_due(at, at.minus(WEEK)).await.unwrap()
+}
 
 async fn add(db: &Fixture, user: UserId, account: &str, times: Deadlines) -> ConnectionId {
     let mut new: NewConnection = grant(user, account);
@@ -26,7 +32,7 @@ fn keep(at: u64) -> Deadlines {
 }
 
 async fn renewable(db: &Fixture, at: Timestamp, limit: i64) -> Vec<ConnectionId> {
-    let found = db.store.list_renewable(&provider("github"), at, limit).await.unwrap();
+    let found = db.store.list_renewable(&provider("github"), at, at.minus(WEEK), limit).await.unwrap();
     found.into_iter().map(|connection| connection.id).collect()
 }
 
@@ -46,8 +52,8 @@ async fn what_is_due_is_counted_by_provider_and_taken_longest_wait_first() {
         assert_eq!(renewable(&db, after(30), 1).await, [early]);
         assert_eq!(renewable(&db, after(4), 10).await, []);
         let due = |count, overdue| vec![Due { provider: provider("github"), count, overdue }];
-        assert_eq!(db.store.list_due(after(30)).await.unwrap(), due(3, 0));
-        assert_eq!(db.store.list_due(after(75)).await.unwrap(), due(3, 1));
+        assert_eq!(due_at(&db, after(30)).await, due(3, 0));
+        assert_eq!(due_at(&db, after(75)).await, due(3, 1));
     }
 }
 
@@ -58,7 +64,7 @@ async fn what_is_due_by_both_clocks_is_counted_and_taken_once() {
         let both = Deadlines { keep_at: Some(after(1)), ..renew(2) };
         let id = add(&db, ada, "1", both).await;
         assert_eq!(renewable(&db, after(9), 10).await, [id], "{}", db.name);
-        assert_eq!(db.store.list_due(after(9)).await.unwrap()[0].count, 1);
+        assert_eq!(due_at(&db, after(9)).await[0].count, 1);
     }
 }
 
@@ -138,15 +144,19 @@ async fn what_nobody_reads_is_left_alone_and_a_use_is_remembered() {
     for db in stores().await {
         let ada = db.user().await;
         let (unread, read) = (add(&db, ada, "1", renew(1)).await, add(&db, ada, "2", renew(1)).await);
-        let week = Duration::from_hours(7 * 24);
-        let now = NOW.plus(week).plus(Duration::from_mins(5));
-        assert_eq!(db.store.update_unread(now.minus(week).minus(week), now).await.unwrap(), 0);
+        // Nobody reads it either, but its refresh token would die of that.
+        let idle = Deadlines { keep_at: Some(after(1)), ..renew(1) };
+        let kept = add(&db, ada, "3", idle).await;
+        let now = NOW.plus(WEEK).plus(Duration::from_mins(5));
         db.store.update_used(&[(read, after(400)), (read, after(200))]).await.unwrap();
-        assert_eq!(db.store.update_unread(now.minus(week), now).await.unwrap(), 1, "{}", db.name);
-        assert_eq!(renewable(&db, now, 10).await, [read]);
-        assert_eq!(db.connection(ada, unread).await.times.renew_at, None);
+        assert_eq!(renewable(&db, now, 10).await, [read, kept], "{}", db.name);
+        assert_eq!(due_at(&db, now).await[0].count, 2);
         // The later of two uses stands, in whatever order they are written.
         assert_eq!(db.connection(ada, read).await.last_used_at, Some(after(400)));
+
+        assert_eq!(db.store.update_unread(now.minus(WEEK), now).await.unwrap(), 2);
+        assert_eq!(db.connection(ada, unread).await.times.renew_at, None);
+        assert_eq!(renewable(&db, now, 10).await, [read, kept]);
     }
 }
 

@@ -5,10 +5,13 @@
     reason = "in a test a failed step is a failed test, also in its helpers"
 )]
 
+mod ahead;
+mod better_auth;
 mod browser_binding;
 mod callback_errors;
 mod cookies;
 mod deletion;
+mod django_oauth;
 mod exchange_failures;
 mod homecoming;
 mod little;
@@ -20,5 +23,7 @@ mod reconnect;
 mod refresh;
 mod refresh_failures;
 mod shared_revocation;
+mod storms;
 mod whole_trip;
+mod without_a_browser;
 mod world;

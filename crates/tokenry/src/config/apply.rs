@@ -34,6 +34,7 @@ pub(super) fn apply<T>(key: &Key<T>, given: Given, target: &mut T, findings: &mu
         Kind::Text(set) => text(raw).map(|text| set(target, &text)),
         Kind::Flag(set) => flag(raw).map(|flag| flag.map(|flag| set(target, flag))),
         Kind::List(set) => list(raw).map(|list| set(target, &list)),
+        Kind::Table(set) => table(raw).map(|pairs| pairs.and_then(|pairs| set(target, &pairs))),
         Kind::Secret(set) | Kind::SecretApart(set, _) => text(raw).map(|text| set(target, text.into())),
     };
     match done {
@@ -117,6 +118,28 @@ fn list(raw: Raw) -> Result<Vec<String>, WrongType> {
                 _ => Err(WrongType { found: "array of other things", wanted: WANTED }),
             })
             .collect(),
+        Raw::Toml(other) => Err(WrongType { found: other.type_str(), wanted: WANTED }),
+    }
+}
+
+fn table(raw: Raw) -> Result<Result<Vec<(String, String)>, Wrong>, WrongType> {
+    const WANTED: &str = "table of strings";
+    match raw {
+        Raw::Text(text) | Raw::Toml(Value::String(text)) => {
+            let pair = |(at, word): (usize, &str)| match word.split_once('=') {
+                Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+                None => Err(Wrong::Entry(at + 1)),
+            };
+            Ok(text.split_whitespace().enumerate().map(pair).collect())
+        }
+        Raw::Toml(Value::Table(entries)) => entries
+            .into_iter()
+            .map(|(name, value)| match value {
+                Value::String(text) => Ok((name, text)),
+                _ => Err(WrongType { found: "table of other things", wanted: WANTED }),
+            })
+            .collect::<Result<_, _>>()
+            .map(Ok),
         Raw::Toml(other) => Err(WrongType { found: other.type_str(), wanted: WANTED }),
     }
 }

@@ -84,6 +84,12 @@ fn literal<T>(key: &Key<T>, value: &str) -> String {
             let entries = value.split_whitespace().map(|entry| Value::String(entry.to_owned())).collect();
             Value::Array(entries).to_string()
         }
+        Kind::Table(_) => {
+            let pairs = value.split_whitespace().filter_map(|pair| pair.split_once('='));
+            let pairs: Vec<String> =
+                pairs.map(|(name, value)| format!("{name} = {}", Value::String(value.to_owned()))).collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
         _ => Value::String(value.to_owned()).to_string(),
     }
 }

@@ -38,11 +38,16 @@ pub(super) struct Key<T: 'static> {
     pub(super) sample: &'static str,
 }
 
+/// Names and values.
+pub(super) type Pairs = [(String, String)];
+
 /// What kind of value it is, and how to set it.
 pub(super) enum Kind<T: 'static> {
     Text(fn(&mut T, &str) -> Result<(), Wrong>),
     Flag(fn(&mut T, bool)),
     List(fn(&mut T, &[String]) -> Result<(), Wrong>),
+    /// A table of texts; as one text, `name=value` with white space between.
+    Table(fn(&mut T, &Pairs) -> Result<(), Wrong>),
     /// It has a `_FILE` twin, whose file is read here.
     Secret(fn(&mut T, SecretString) -> Result<(), Wrong>),
     /// As a secret; but the twin's path is kept for whoever needs the secret, and the file of the configuration may not hold
@@ -81,7 +86,7 @@ pub(super) fn find<T>(keys: &'static [Key<T>], name: &str) -> Option<(&'static K
 }
 
 /// The variable of a key: `log.format` is `TOKENRY_LOG__FORMAT`.
-pub(super) fn variable(key: &str) -> String {
+pub fn variable(key: &str) -> String {
     format!("{PREFIX}{}", key.to_ascii_uppercase().replace('-', "_").replace('.', "__"))
 }
 
@@ -129,6 +134,14 @@ pub(super) static KEYS: &[Key<Config>] = &[
         },
         help: "The database. It is a secret, because it may hold a password. When it is not set, it is tokenry.db in `data_dir`.",
         allowed: "a URL such as sqlite://data/tokenry.db",
+        sample: "",
+    },
+    Key {
+        name: "providers_dir",
+        kind: Kind::Text(|c, v| put(&mut c.providers_dir, parse::directory(v))),
+        show: |c| Some(c.providers_dir.display().to_string()),
+        help: "The directory of your own provider files (`tokenry provider template` writes one). When it is not set, it is providers in `data_dir`, and need not be there. SIGHUP reads it again.",
+        allowed: "the path of a directory",
         sample: "",
     },
     Key {
@@ -256,6 +269,49 @@ pub(super) static PROVIDER_KEYS: &[Key<ProviderSettings>] = &[
         sample: "my-client-secret",
     },
     Key {
+        name: "private_key",
+        kind: Kind::Secret(|p, v| put(&mut p.private_key, parse::secret(v).map(Some))),
+        show: |p| p.private_key.as_ref().map(|_| SET.to_owned()),
+        help: "The private key with which Tokenry signs, where the service wants that in place of a client secret.",
+        allowed: "a private key in PEM (PKCS#8)",
+        sample: "-----BEGIN PRIVATE KEY-----…",
+    },
+    Key {
+        name: "key_id",
+        kind: Kind::Text(|p, v| put(&mut p.key_id, parse::text(v).map(Some))),
+        show: |p| p.key_id.clone(),
+        help: "By what the service knows the private key (`kid`).",
+        allowed: "a text on one line",
+        sample: "my-key-id",
+    },
+    Key {
+        name: "team_id",
+        kind: Kind::Text(|p, v| put(&mut p.team_id, parse::text(v).map(Some))),
+        show: |p| p.team_id.clone(),
+        help: "In whose name the client secret is signed, where the service wants a signed one.",
+        allowed: "a text on one line",
+        sample: "my-team-id",
+    },
+    Key {
+        name: "redirect_name",
+        kind: Kind::Text(|p, v| put(&mut p.redirect_name, parse::text(v).map(Some))),
+        show: |p| p.redirect_name.clone(),
+        help: "The name that the service gave to the redirect URI, where it wants that in the URI's place.",
+        allowed: "a text on one line",
+        sample: "my-redirect-name",
+    },
+    Key {
+        name: "settings",
+        kind: Kind::Table(|p, v| put(&mut p.settings, parse::pairs(v))),
+        show: |p| {
+            let pairs = p.settings.iter().map(|(name, value)| format!("{name}={value}"));
+            (!p.settings.is_empty()).then(|| show_list(pairs))
+        },
+        help: "What differs from account to account, fixed for all connections; `tokenry provider show` names the settings of a service.",
+        allowed: "a table of texts; in a variable, name=value with spaces between",
+        sample: "subdomain=acme",
+    },
+    Key {
         name: "scopes",
         kind: Kind::List(|p, v| put(&mut p.scopes, parse::scopes(v).map(Some))),
         show: |p| p.scopes.as_ref().map(|s| show_list(s.iter())),
@@ -327,7 +383,7 @@ pub(super) static PROVIDER_KEYS: &[Key<ProviderSettings>] = &[
                 word.to_owned()
             })
         },
-        help: "How Tokenry names itself: in a Basic header, in the body, by its id alone, or by a signature.",
+        help: "How Tokenry names itself: in a Basic header, in the body, by its id alone, or by what `private_key` signs.",
         allowed: "\"basic\", \"body\", \"none\", \"secret_as_basic_user\", \"private_key_jwt\" or \"signed_secret\"",
         sample: "basic",
     },

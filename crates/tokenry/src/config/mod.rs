@@ -35,6 +35,7 @@ use layer::{Given, Layer, Raw, Settings};
 
 pub use error::{ConfigErrors, Problem};
 pub use example::example;
+pub use keys::variable;
 pub use layer::Origin;
 pub use secret_file::{SecretFileError, read_secret_file};
 pub use summary::Setting;
@@ -110,6 +111,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The database. It may hold a password.
     pub database_url: SecretString,
+    /// The directory of the operator's provider files; relative to the working directory.
+    pub providers_dir: PathBuf,
     /// Where the master key is.
     pub master_key: MasterKeySource,
     /// Whether everybody may make an account.
@@ -143,6 +146,7 @@ impl Default for Config {
             public_url: default_public_url(listen.port()),
             data_dir: PathBuf::from("data"),
             database_url: SecretString::default(),
+            providers_dir: PathBuf::new(),
             master_key: MasterKeySource::DataDir(PathBuf::new()),
             signup: Signup::Open,
             session_ttl: Duration::from_hours(24),
@@ -245,13 +249,16 @@ impl Config {
     /// Fills in what follows from other keys, where nobody said anything else.
     fn derive(&mut self) {
         let unset = |key: &str| !self.origins.contains_key(key);
-        let (public_url, database_url, master_key) =
-            (unset("public_url"), unset("database_url"), unset("master_key"));
+        let (public_url, database_url) = (unset("public_url"), unset("database_url"));
+        let (master_key, providers_dir) = (unset("master_key"), unset("providers_dir"));
         if public_url {
             self.public_url = default_public_url(self.listen.port());
         }
         if database_url {
             self.database_url = self.default_database_url().into();
+        }
+        if providers_dir {
+            self.providers_dir = self.data_dir.join("providers");
         }
         if master_key {
             self.master_key = MasterKeySource::DataDir(self.data_dir.join("master.key"));

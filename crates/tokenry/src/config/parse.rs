@@ -1,5 +1,6 @@
 //! From text to what it means. Nothing here knows where the text came from.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokenry_oauth::{ClientAuth, Issuer};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
+use super::keys::Pairs;
 use super::{LogFormat, Signup};
 
 /// Why a value is not taken. What is allowed instead stands in the table of keys.
@@ -72,6 +74,10 @@ pub(super) fn issuer(text: &str) -> Parsed<Issuer> {
 pub(super) fn data_dir(path: &str) -> Parsed<PathBuf> {
     let path = text(path)?;
     if path.contains(['?', '#']) { Err(Wrong::Value) } else { Ok(PathBuf::from(path)) }
+}
+
+pub(super) fn directory(path: &str) -> Parsed<PathBuf> {
+    text(path).map(PathBuf::from)
 }
 
 /// Only that it is a URL: which databases there are, the store knows.
@@ -144,6 +150,19 @@ pub(super) fn token_auth(text: &str) -> Parsed<ClientAuth> {
         "signed_secret" => Ok(ClientAuth::SignedSecret),
         _ => Err(Wrong::Value),
     }
+}
+
+/// Names and values. What they may be, the service says.
+pub(super) fn pairs(pairs: &Pairs) -> Parsed<BTreeMap<String, String>> {
+    let mut all = BTreeMap::new();
+    for (at, (name, value)) in pairs.iter().enumerate() {
+        let is_name = !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if !is_name || value.trim().is_empty() || all.insert(name.clone(), value.clone()).is_some() {
+            return Err(Wrong::Entry(at + 1));
+        }
+    }
+    Ok(all)
 }
 
 /// What stands between scopes. White space counts here.

@@ -14,6 +14,8 @@ mod leaks;
 mod master_key;
 mod process;
 mod provider;
+mod provider_command;
+mod provider_files;
 mod replicas;
 mod server;
 mod start;

@@ -118,8 +118,17 @@ impl Process {
 
     /// Asks it to end (SIGTERM).
     pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Asks it to read its services again (SIGHUP).
+    pub(crate) fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
     /// Waits for its end.
@@ -190,7 +199,7 @@ impl Output {
         self.text()
     }
 
-    fn line_with(&self, part: &str) -> Option<String> {
+    pub(crate) fn line_with(&self, part: &str) -> Option<String> {
         let began = Instant::now();
         let mut printed = self.shared.0.lock().unwrap();
         loop {

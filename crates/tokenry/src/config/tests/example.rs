@@ -58,7 +58,13 @@ fn uncommented_the_example_sets_every_key_and_the_defaults_stay() {
             assert_eq!((key.show)(&config), Some(default), "{}", key.name);
         }
     }
-    assert!(Catalogue::load(&config.providers).unwrap().find("acme").unwrap().is_custom());
+    let mut providers = config.providers;
+    for acme in providers.values_mut() {
+        // The catalogue reads the key, and knows no setting of a provider that has no file.
+        acme.private_key = None;
+        assert_eq!(std::mem::take(&mut acme.settings).len(), 1);
+    }
+    assert!(Catalogue::load(&providers).unwrap().find("acme").unwrap().is_custom());
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn a_wrong_value_says_where_it_stands_and_what_is_allowed() {
     );
     assert_eq!(
         problem_of_file("[providers.acme]\ntoken_auth = 'post'"),
-        "`providers.acme.token_auth` in tokenry.toml must be \"basic\", \"body\" or \"none\""
+        "`providers.acme.token_auth` in tokenry.toml must be \"basic\", \"body\", \"none\", \"secret_as_basic_user\", \"private_key_jwt\" or \"signed_secret\""
     );
 }
 
