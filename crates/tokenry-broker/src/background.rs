@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokenry_model::{ConnectionId, ExposeSecret as _};
+use tokenry_model::ExposeSecret as _;
 use tokenry_store::Parked;
 
 use crate::boot::{Broker, hash_of, random_token};
@@ -52,12 +52,10 @@ impl Broker {
     pub(crate) async fn drop_parked(&self, parked: &Parked) -> Result<bool, BrokerError> {
         // One of several replicas, or the owner at the last moment, takes it.
         let Some(parked) = self.store.claim_parked(&parked.flow.state_hash).await? else { return Ok(false) };
-        let provider = self.stored_provider(&parked.flow.provider)?;
         let granted = self.open_parked(&parked)?;
-        // It belongs to no connection: no id is left out when its sharers are looked for.
-        let nobodys = ConnectionId::new(0);
+        let provider = self.provider_with(&parked.flow.provider, &granted.credential.values)?;
         let account = granted.account.as_ref().map(|account| account.id.as_str());
-        if !self.may_revoke(&provider, account, nobodys).await? {
+        if !self.may_revoke(&provider, account).await? {
             return Ok(false);
         }
         match self.oauth.revoke(&provider, &granted.into_grant()).await {

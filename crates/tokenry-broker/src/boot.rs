@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokenry_model::{
-    Clock, EntropyError, ExposeSecret as _, ProviderId, Random, Sealed, SecretSlice, SecretString, Username,
+    Clock, Connection, EntropyError, ExposeSecret as _, ProviderId, Random, Sealed, SecretSlice,
+    SecretString, Username, Values,
 };
 use tokenry_oauth::{Catalogue, OAuth, Provider};
 use tokenry_store::{Spool, Store, StoreError, StoredKey, StoredSigningKey};
@@ -230,11 +231,30 @@ impl Broker {
         })
     }
 
-    /// The provider of a stored connection.
+    /// The provider of a connection, with what differs from connection to connection filled in.
+    pub(crate) fn provider_of(&self, connection: &Connection) -> Result<Arc<Provider>, BrokerError> {
+        self.provider_with(&connection.provider, &connection.values)
+    }
+
+    /// A stored provider with these values filled in.
+    pub(crate) fn provider_with(
+        &self,
+        id: &ProviderId,
+        values: &Values,
+    ) -> Result<Arc<Provider>, BrokerError> {
+        filled(&self.stored_provider(id)?, values)
+    }
+
+    /// The provider of a stored connection, as it is for all.
     pub(crate) fn stored_provider(&self, id: &ProviderId) -> Result<Arc<Provider>, BrokerError> {
         let gone = || BrokerError::ProviderGone { service: id.to_string() };
         self.catalogue().find(id.as_str()).cloned().ok_or_else(gone)
     }
+}
+
+/// A provider with these values filled in.
+pub(crate) fn filled(provider: &Arc<Provider>, values: &Values) -> Result<Arc<Provider>, BrokerError> {
+    provider.for_connection(values).map_err(|cause| BrokerError::provider(&provider.name, cause))
 }
 
 fn unlock(master: &MasterKey, ring: &[StoredKey], random: Arc<dyn Random>) -> Result<Vault, OpenError> {

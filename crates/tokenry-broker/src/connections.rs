@@ -3,20 +3,18 @@
 use std::time::Duration;
 
 use tokenry_model::{
-    Connection, ConnectionId, ConnectionName, ConnectionState, CredentialKind, Deadlines, ExposeSecret as _,
-    Scopes, SecretString, Timestamp, UserId, Values,
+    Connection, ConnectionId, ConnectionState, CredentialKind, SecretString, Timestamp, UserId, Values,
 };
 use tokenry_oauth::Provider;
-use tokenry_store::{NewConnection, NewCredential};
+use tokenry_store::NewConnection;
 
 use crate::boot::Broker;
 use crate::error::BrokerError;
-use crate::grants;
+use crate::import::pasted;
 use crate::refresh::HandedOut;
 use crate::sessions::{Claims, ENDED};
+use crate::{fields, grants};
 
-/// The longest token that can be stored, in bytes.
-const MAX_TOKEN: usize = 64 * 1024;
 /// How long a delete waits for the provider to confirm a revocation. It goes on being tried afterwards.
 const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -53,22 +51,16 @@ impl Broker {
     ) -> Result<ConnectionId, BrokerError> {
         let user_id = claims.own(owner)?;
         self.user(claims).await?;
-        let name = parse_name(&add.name)?;
+        let name = fields::name(&add.name)?;
         let provider = self.find_provider(&add.token_type, Some("token_type"))?;
-        check_token(&add.token)?;
+        fields::token("token", &add.token)?;
         let new = NewConnection {
             user_id,
             name,
             token_type: add.token_type.to_ascii_lowercase(),
             provider: provider.id.clone(),
             account: None,
-            credential: NewCredential {
-                kind: CredentialKind::Plain,
-                requested: Scopes::default(),
-                scopes: Scopes::default(),
-                values: Values::new(),
-                times: Deadlines::default(),
-            },
+            credential: pasted(CredentialKind::Plain, Values::new()),
         };
         self.store
             .insert_connection(&new, self.clock.now(), |id| {
@@ -92,11 +84,20 @@ impl Broker {
         min_valid: Duration,
     ) -> Result<HandedOut, BrokerError> {
         let connection = self.own_connection(claims, owner, id).await?;
-        let fresh = self.usable_token(&connection, min_valid).await?;
+        self.hand_out_of(&connection, min_valid).await
+    }
+
+    /// The token of a connection that the caller may have, and the note that it was had.
+    pub(crate) async fn hand_out_of(
+        &self,
+        connection: &Connection,
+        min_valid: Duration,
+    ) -> Result<HandedOut, BrokerError> {
+        let fresh = self.usable_token(connection, min_valid).await?;
         let now = self.clock.now();
         let born = connection.last_refreshed_at.or(connection.connected_at);
         self.metrics.token_handed_out(born.map(|born| now.since(born)));
-        self.note_use(id, now);
+        self.note_use(connection.id, now);
         Ok(fresh)
     }
 
@@ -174,9 +175,14 @@ impl Broker {
         list.connections
             .into_iter()
             .map(|connection| {
-                let token = grants::open_access(&self.vault, &connection).inspect_err(|error| {
-                    tracing::error!(connection = %connection.id, %error, "a stored token does not open");
-                })?;
+                let token = if connection.access_token.as_bytes().is_empty() {
+                    // Revoked: there is none.
+                    SecretString::default()
+                } else {
+                    grants::open_access(&self.vault, &connection).inspect_err(|error| {
+                        tracing::error!(connection = %connection.id, %error, "a stored token does not open");
+                    })?
+                };
                 Ok(ConnectionView { connection, token })
             })
             .collect()
@@ -195,7 +201,7 @@ impl Broker {
     ) -> Result<(), BrokerError> {
         let user = claims.own(owner)?;
         self.user(claims).await?;
-        let name = parse_name(name)?;
+        let name = fields::name(name)?;
         there(self.store.update_connection_name(user, id, &name, self.clock.now()).await?)
     }
 
@@ -211,7 +217,7 @@ impl Broker {
         token: &SecretString,
     ) -> Result<(), BrokerError> {
         let connection = self.own_connection(claims, owner, id).await?;
-        check_token(token)?;
+        fields::token("token", token)?;
         let user = connection.user_id;
         let sealed = grants::seal_grant(&self.vault, user, id, token, None)?.access;
         let revoke = self.wants_revocation(&connection);
@@ -237,8 +243,31 @@ impl Broker {
         Ok(())
     }
 
+    /// Has a connection's grant revoked at the provider, takes its credential away, and keeps the connection: connecting its
+    /// account again brings it back.
+    ///
+    /// # Errors
+    /// [`BrokerError::NoSuchConnection`], and those of a caller who may not.
+    pub async fn revoke_connection(
+        &self,
+        claims: &Claims,
+        owner: &str,
+        id: ConnectionId,
+    ) -> Result<(), BrokerError> {
+        let connection = self.own_connection(claims, owner, id).await?;
+        if matches!(connection.state, ConnectionState::Revoked { .. }) {
+            return Ok(());
+        }
+        let revoke = self.wants_revocation(&connection);
+        let now = self.clock.now();
+        let reason = format!("its owner had it revoked at {now}");
+        there(self.store.update_revoked(connection.user_id, id, &reason, revoke, now).await?)?;
+        self.revoke_soon(id, revoke).await;
+        Ok(())
+    }
+
     /// The caller's connection: one query brings it and the epoch that the caller is checked against.
-    async fn own_connection(
+    pub(crate) async fn own_connection(
         &self,
         claims: &Claims,
         owner: &str,
@@ -259,26 +288,27 @@ impl Broker {
         connection.kind.is_grant() && provider.is_none_or(|provider| provider.revokes())
     }
 
-    /// Whether the provider has a way to revoke, and nobody but `except` would lose a grant by it.
+    /// Whether the provider has a way to revoke, and no connection would lose its grant by it.
     pub(crate) async fn may_revoke(
         &self,
         provider: &Provider,
         account_id: Option<&str>,
-        except: ConnectionId,
     ) -> Result<bool, BrokerError> {
         if !provider.revokes() {
             return Ok(false);
         }
         match account_id {
             Some(account_id) if provider.revocation_is_shared() => {
-                Ok(self.store.find_account_sharer(&provider.id, account_id, except).await?.is_none())
+                // What is to be revoked has left its connection: no id is left out.
+                let nobodys = ConnectionId::new(0);
+                Ok(self.store.find_account_sharer(&provider.id, account_id, nobodys).await?.is_none())
             }
             _ => Ok(true),
         }
     }
 
     /// Tells the provider, in a task that goes on when the caller does not wait for it to end.
-    async fn revoke_soon(&self, id: ConnectionId, revoke: bool) {
+    pub(crate) async fn revoke_soon(&self, id: ConnectionId, revoke: bool) {
         if revoke {
             let broker = self.clone();
             let task = self.tasks.spawn(async move { broker.run_revocations(Some(id)).await });
@@ -287,24 +317,6 @@ impl Broker {
             }
         }
     }
-}
-
-fn parse_name(name: &str) -> Result<ConnectionName, BrokerError> {
-    ConnectionName::parse(name).map_err(|e| BrokerError::field("name", e.to_string()))
-}
-
-fn check_token(token: &SecretString) -> Result<(), BrokerError> {
-    let text = token.expose_secret();
-    if text.is_empty() {
-        return Err(BrokerError::field("token", "must not be empty"));
-    }
-    if text.len() > MAX_TOKEN {
-        return Err(BrokerError::field("token", format!("must be at most {MAX_TOKEN} bytes long")));
-    }
-    if text.contains('\0') {
-        return Err(BrokerError::field("token", "must not contain NUL: no credential has one"));
-    }
-    Ok(())
 }
 
 const fn there(found: bool) -> Result<(), BrokerError> {

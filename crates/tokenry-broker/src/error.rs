@@ -34,6 +34,51 @@ pub enum BrokerError {
         /// What is wrong with it, as the rest of a sentence.
         problem: String,
     },
+    /// A setting of a connection is not allowed to be what it is, or is missing.
+    #[error("the field `settings.{name}` is not allowed: {problem}")]
+    Setting {
+        /// The setting.
+        name: String,
+        /// What is wrong with it, and what to write.
+        problem: String,
+    },
+    /// The provider does not take what somebody gave us for it.
+    #[error("{service} does not take these credentials: {cause}")]
+    CredentialRefused {
+        /// The service's name.
+        service: String,
+        /// What it said.
+        cause: OAuthError,
+    },
+    /// The service's addresses differ from connection to connection.
+    #[error(
+        "{service} needs to know more before it can be connected: {}; send it in `settings` to \
+         POST /api/users/<your username>/connections/authorize",
+        settings.join(", ")
+    )]
+    SettingsRequired {
+        /// The service's name.
+        service: String,
+        /// What is needed, in words.
+        settings: Vec<String>,
+    },
+    /// Nobody can say yes there on another device.
+    #[error("{service} has no way to say yes on another device; ask for a link instead")]
+    DeviceFlowNotSupported {
+        /// The service's name.
+        service: String,
+    },
+    /// This user has begun no device flow of that id.
+    #[error("you have begun no connect on a device under this id, or it is so old that it is forgotten")]
+    NoSuchDeviceFlow,
+    /// No header carries the credential.
+    #[error("{service} reads no header: {what}")]
+    NoHeader {
+        /// The service's name.
+        service: String,
+        /// What to do instead.
+        what: String,
+    },
     /// The catalogue has no such service.
     #[error("{}there is no service {word:?} in the catalogue{}", in_field(*field), suggest(close))]
     UnknownService {

@@ -105,13 +105,20 @@ pub(crate) fn renewed(
         before: Some(connection.times),
         now,
     };
+    let times = renewal.deadlines(random)?;
+    let has_grant = connection.kind != CredentialKind::ClientCredentials;
     Ok(NewCredential {
         kind: connection.kind,
         requested: connection.requested.clone(),
         scopes: tokens.scopes.clone().unwrap_or_else(|| connection.scopes.clone()),
         values: connection.values.clone(),
-        times: renewal.deadlines(random)?,
+        times: if has_grant { times } else { without_end(times) },
     })
+}
+
+/// The deadlines of what no grant and no refresh token is behind: a client has its next token whenever it asks.
+pub(crate) fn without_end(times: Deadlines) -> Deadlines {
+    Deadlines { keep_at: None, ends_at: None, idle_ends_at: None, ..times }
 }
 
 /// A grant that came back from a provider, complete with whose account it is: what a connect ends with.

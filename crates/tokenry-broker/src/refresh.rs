@@ -56,6 +56,21 @@ pub(crate) struct OwnClient {
     pub(crate) secret: String,
 }
 
+impl OwnClient {
+    /// Stands for the operator's client, whatever that is when it is needed.
+    pub(crate) const fn operators() -> Self {
+        Self { id: String::new(), secret: String::new() }
+    }
+
+    /// The provider as this client has it.
+    pub(crate) fn provider(&self, provider: &Provider) -> Provider {
+        if self.id.is_empty() {
+            return provider.clone();
+        }
+        provider.with_client(&self.id, &self.secret.as_str().into())
+    }
+}
+
 /// A refresh that is about to be made.
 pub(crate) struct Attempt<'a> {
     pub(crate) connection: &'a Connection,
@@ -117,7 +132,7 @@ impl Broker {
             if connection.generation != seen.generation || connection.state.needs_a_person() {
                 return self.take_newer(&connection);
             }
-            let provider = self.stored_provider(&connection.provider)?;
+            let provider = self.provider_of(&connection)?;
             let Some(spent) = self.to_be_spent(&connection, &provider)? else {
                 return self.without_refresh_token(&connection, &provider).await;
             };
@@ -208,8 +223,10 @@ impl Broker {
                 let what = "the stored client cannot be read".to_owned();
                 return Err(OAuthError::Nonsense { what });
             };
-            let provider = provider.with_client(&client.id, &client.secret.into());
-            return self.oauth.client_credentials(&provider, &connection.requested).await;
+            let provider = client.provider(provider);
+            let tokens = self.oauth.client_credentials(&provider, &connection.requested).await?;
+            // The client stays what the next token is had with.
+            return Ok(TokenSet { refresh_token: None, ..tokens });
         }
         self.oauth.refresh(provider, spent, &connection.scopes, &connection.values).await
     }

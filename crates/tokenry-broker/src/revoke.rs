@@ -39,12 +39,13 @@ impl Broker {
 
     async fn run_revocation(&self, revocation: &Revocation) -> Result<(), BrokerError> {
         let (id, connection) = (revocation.id, revocation.connection_id);
-        let provider = match self.stored_provider(&revocation.provider) {
+        let provider = match self.provider_with(&revocation.provider, &revocation.values) {
             Ok(provider) => provider,
             Err(error) => return self.postpone(revocation, &error).await,
         };
-        // Since the connection went, the account may have been connected again: that grant must not die with this one.
-        if !self.may_revoke(&provider, revocation.account_id.as_deref(), connection).await? {
+        // Since then the account may have been connected again, be it at the same connection: that grant must not die
+        // with this one.
+        if !self.may_revoke(&provider, revocation.account_id.as_deref()).await? {
             tracing::info!(%connection, provider = %provider.id, "not revoked: it has no way to be, or its account is connected again");
             return Ok(self.store.delete_revocation(id).await?);
         }

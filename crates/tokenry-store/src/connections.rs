@@ -337,7 +337,7 @@ impl Store {
         except: ConnectionId,
     ) -> Result<Option<ConnectionId>, StoreError> {
         let sql = "SELECT id FROM connections WHERE provider = $1 AND account_id = $2 AND id <> $3 \
-                   AND deleted_at IS NULL LIMIT 1";
+                   AND deleted_at IS NULL AND kind = 'oauth2' AND state <> 'revoked' LIMIT 1";
         let row: Option<(i64,)> = on!(self, read, |pool| sqlx::query_as(sql)
             .bind(provider.as_str())
             .bind(account_id)

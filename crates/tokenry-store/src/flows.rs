@@ -37,7 +37,7 @@ pub struct Parked {
 }
 
 #[derive(sqlx::FromRow)]
-struct FlowRow {
+pub(crate) struct FlowRow {
     state_hash: Vec<u8>,
     user_id: i64,
     token_type: String,
@@ -63,8 +63,10 @@ macro_rules! columns {
     };
 }
 
+pub(crate) use columns;
+
 impl FlowRow {
-    fn into_parts(self) -> Result<(Flow, Option<Sealed>), StoreError> {
+    pub(crate) fn into_parts(self) -> Result<(Flow, Option<Sealed>), StoreError> {
         let corrupt = |why: &dyn std::fmt::Display| StoreError::corrupt("flows of user", self.user_id, why);
         let hash = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).map_err(|_| corrupt(&"a hash is not 32 bytes"));
         let flow = Flow {
@@ -107,9 +109,20 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database is away.
     pub async fn insert_flow(&self, flow: &NewFlow, now: Timestamp) -> Result<(), StoreError> {
+        self.insert_paced_flow(flow, None, now).await
+    }
+
+    /// `pace`: how many seconds to wait between two questions, and when the first may be.
+    pub(crate) async fn insert_paced_flow(
+        &self,
+        flow: &NewFlow,
+        pace: Option<(i64, Timestamp)>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let sql = "INSERT INTO flows (state_hash, user_id, token_type, provider, redirect_uri, token_url, scopes, \
-                   sealed_secrets, browser_hash, stage, expires_at, created_at, kind, settings, name, connection_id) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+                   sealed_secrets, browser_hash, stage, expires_at, created_at, kind, settings, name, connection_id, \
+                   interval_s, next_poll_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
         on!(self, write, |pool| sqlx::query(sql)
             .bind(&flow.state_hash.as_bytes()[..])
             .bind(flow.user_id.get())
@@ -127,6 +140,8 @@ impl Store {
             .bind(write_values(&flow.values))
             .bind(flow.name.as_ref().map(ConnectionName::as_str))
             .bind(flow.connection.map(ConnectionId::get))
+            .bind(pace.map(|(interval_s, _)| interval_s))
+            .bind(pace.map(|(_, next)| next.micros()))
             .execute(pool)
             .await)?;
         Ok(())
@@ -139,7 +154,7 @@ impl Store {
     pub async fn claim_flow(&self, state: &StateHash, now: Timestamp) -> Result<FlowClaim, StoreError> {
         let claim = concat!(
             "UPDATE flows SET stage = 'used' WHERE state_hash = $1 AND stage = 'pending' AND expires_at > $2 \
-             RETURNING ",
+             AND kind <> 'device' RETURNING ",
             columns!()
         );
         let row: Option<FlowRow> = on!(self, write, |pool| sqlx::query_as(claim)
@@ -150,7 +165,7 @@ impl Store {
         if let Some(row) = row {
             return Ok(FlowClaim::Claimed(Box::new(row.into_parts()?.0)));
         }
-        let look = "SELECT stage FROM flows WHERE state_hash = $1";
+        let look = "SELECT stage FROM flows WHERE state_hash = $1 AND kind <> 'device'";
         let stage: Option<(String,)> = on!(self, read, |pool| sqlx::query_as(look)
             .bind(&state.as_bytes()[..])
             .fetch_optional(pool)

@@ -3,11 +3,13 @@
 mod connections;
 mod credentials;
 mod database;
+mod devices;
 mod error;
 mod flows;
 mod health;
 mod keys;
 mod leases;
+mod listing;
 mod logins;
 mod renewals;
 mod revocations;
@@ -16,9 +18,11 @@ mod users;
 
 pub use connections::{NewConnection, NewCredential, Owned, OwnedList, SealedCredential};
 pub use database::Store;
+pub use devices::DeviceFlow;
 pub use error::StoreError;
 pub use flows::{FlowClaim, NewFlow, Parked};
 pub use keys::{StoredKey, StoredSigningKey};
+pub use listing::Wanted;
 pub use logins::Bucket;
 pub use renewals::{Due, Ending, Failed};
 pub use revocations::{NewRevocation, Revocation};

@@ -1,5 +1,7 @@
 //! Connecting an account: the link, the callback, and the page that asks the owner to sign in.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Form, Path, RawQuery, State};
@@ -18,6 +20,11 @@ use crate::extract::{Caller, Word};
 use crate::pages;
 use crate::router::App;
 
+/// So many parameters besides the standard's are looked at, each with so long a name and value at most.
+const MAX_OTHERS: usize = 32;
+const MAX_OTHER_NAME: usize = 64;
+const MAX_OTHER: usize = 2048;
+
 /// Get a link at which you connect an account.
 ///
 /// Open it in a browser. The answer carries a cookie that marks the browser which asked: if the same browser comes back
@@ -35,7 +42,7 @@ use crate::router::App;
              "url": "https://accounts.spotify.com/authorize?response_type=code&client_id=…"
          })),
         (status = 401, body = ErrorBody, description = "No access token, or not a good one"),
-        (status = 409, body = ErrorBody, description = "The service is not set up here (`provider_not_configured`), and the message says what to register and where; or it cannot be connected by a link (`provider_not_supported`), and a pasted token works"),
+        (status = 409, body = ErrorBody, description = "The service is not set up here (`provider_not_configured`), and the message says what to register and where; or it needs to know more first (`settings_required`), and the message says what and where; or it cannot be connected by a link (`provider_not_supported`), and a pasted token works"),
         (status = 502, body = ErrorBody, description = "The provider's metadata make no sense"),
     ),
 )]
@@ -114,17 +121,26 @@ fn home_of(app: &App, headers: &HeaderMap, uri: &Uri) -> Option<String> {
     Some(target)
 }
 
-/// Reads the parameters of a callback. One that comes twice makes all of them worthless (RFC 6749 §3.1).
+/// Reads the parameters of a callback. One of the standard's that comes twice makes all of them worthless (RFC 6749 §3.1).
 fn read_callback(query: &str, provider: Option<String>) -> Option<Callback> {
     let mut callback = Callback { provider, ..Callback::default() };
     let (mut code, mut seen) = (None, Vec::new());
+    let (mut others, mut doubles) = (BTreeMap::new(), Vec::new());
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         let slot = match &*name {
             "state" => &mut callback.state,
             "code" => &mut code,
             "error" => &mut callback.error,
             "iss" => &mut callback.issuer,
-            _ => continue,
+            _ => {
+                let fits = name.len() <= MAX_OTHER_NAME && value.len() <= MAX_OTHER;
+                if others.contains_key(&*name) {
+                    doubles.push(name.into_owned());
+                } else if fits && others.len() < MAX_OTHERS {
+                    others.insert(name.into_owned(), SecretString::from(value.into_owned()));
+                }
+                continue;
+            }
         };
         if seen.contains(&name) {
             return None;
@@ -132,7 +148,10 @@ fn read_callback(query: &str, provider: Option<String>) -> Option<Callback> {
         *slot = Some(value.into_owned());
         seen.push(name);
     }
+    // Which of two is meant, nobody can say.
+    others.retain(|name, _| !doubles.contains(name));
     callback.code = code.map(SecretString::from);
+    callback.others = others;
     Some(callback)
 }
 
@@ -201,6 +220,16 @@ mod tests {
         let good = read("code=c&state=s&iss=https%3A%2F%2Fexample.org&scope=a&scope=b").unwrap();
         assert_eq!(good.code.unwrap().expose_secret(), "c");
         assert_eq!(good.issuer.as_deref(), Some("https://example.org"));
+        assert!(good.others.is_empty(), "which scope was meant?");
+        let more = read("state=s&auth_code=c&shop=a&shop=b&realmId=7");
+        let more = more.unwrap().others;
+        let more: Vec<_> = more.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
+        assert_eq!(more, [("auth_code", "c"), ("realmId", "7")]);
+        let long = format!("state=s&long={}&short=x", "x".repeat(MAX_OTHER + 1));
+        assert_eq!(read(&long).unwrap().others.into_keys().collect::<Vec<_>>(), ["short"]);
+        let many: String = (0..100).map(|n| format!("&p{n}=x")).collect();
+        let many = format!("state=s{many}");
+        assert_eq!(read(&many).unwrap().others.len(), MAX_OTHERS);
         for query in ["code=c&code=d&state=s", "state=s&state=s&code=c", "code=c&state=s&iss=a&iss=b"] {
             assert!(read(query).is_none(), "{query}");
         }

@@ -123,7 +123,18 @@ impl From<&BrokerError> for ApiError {
             BrokerError::Forbidden => say(StatusCode::FORBIDDEN, "forbidden"),
             BrokerError::SignupClosed => say(StatusCode::FORBIDDEN, "signup_closed"),
             BrokerError::NoSuchConnection => say(StatusCode::NOT_FOUND, "no_such_connection"),
-            BrokerError::Field { .. } => say(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field"),
+            BrokerError::NoSuchDeviceFlow => say(StatusCode::NOT_FOUND, "no_such_device_flow"),
+            BrokerError::Field { .. } | BrokerError::Setting { .. } => {
+                say(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field")
+            }
+            BrokerError::CredentialRefused { .. } => {
+                say(StatusCode::UNPROCESSABLE_ENTITY, "credential_refused")
+            }
+            BrokerError::SettingsRequired { .. } => say(StatusCode::CONFLICT, "settings_required"),
+            BrokerError::DeviceFlowNotSupported { .. } => {
+                say(StatusCode::CONFLICT, "device_flow_not_supported")
+            }
+            BrokerError::NoHeader { .. } => say(StatusCode::CONFLICT, "no_header"),
             BrokerError::UnknownService { .. } => say(StatusCode::UNPROCESSABLE_ENTITY, "unknown_service"),
             BrokerError::UsernameTaken => say(StatusCode::CONFLICT, "username_taken"),
             BrokerError::TooManyAttempts { retry_after } => {

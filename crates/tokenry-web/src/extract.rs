@@ -70,6 +70,18 @@ impl FromRequestParts<App> for Word {
     }
 }
 
+/// The two words in a path: a username, and what comes after it.
+pub(crate) struct TwoWords(pub(crate) String, pub(crate) String);
+
+impl FromRequestParts<App> for TwoWords {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let path = Path::<(String, String)>::from_request_parts(parts, app).await;
+        path.map(|Path((first, second))| Self(first, second)).map_err(|_| invalid_path())
+    }
+}
+
 fn invalid_path() -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, "invalid_path", "the path is not valid UTF-8")
 }
@@ -141,11 +153,24 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         } else if path == "." {
             no_object()
         } else {
-            ApiError::field(&path, "must be a text")
+            // Below the field there may be names that the caller made up.
+            let field = path.split(['.', '[']).next().unwrap_or_default();
+            ApiError::field(field, if field == path { must_be(&text) } else { "must hold texts alone" })
         }
     })?;
     json.end().map_err(|_| not_json("the body goes on after the JSON value".to_owned()))?;
     Ok(value)
+}
+
+/// What a field must be, by what serde says it expected. That comes last, and is about our types, not about the value.
+fn must_be(text: &str) -> &'static str {
+    let expected = text.rsplit(", expected ").next().unwrap_or_default();
+    match expected {
+        "a sequence" => "must be a list of texts",
+        "a map" => "must be an object of texts",
+        "u64" => "must be a whole number, not below 0",
+        _ => "must be a text",
+    }
 }
 
 #[cfg(test)]

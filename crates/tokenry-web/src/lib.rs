@@ -2,13 +2,17 @@
 
 mod accounts;
 mod address;
+mod begin;
 mod browser;
+mod calls;
 mod connect;
 mod connections;
+mod details;
 mod docs;
 mod error;
 mod extract;
 mod health;
+mod imports;
 mod openapi;
 mod pages;
 mod requests;

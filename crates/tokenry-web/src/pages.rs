@@ -122,6 +122,12 @@ pub(crate) fn failed(app: &App, error: &ConnectError) -> Response {
             "Nothing was connected",
             "If you did not mean to decline, ask for a new link and allow the access.",
         ),
+        ConnectError::WrongAccount { .. } | ConnectError::ConnectedElsewhere { .. } => (
+            StatusCode::BAD_REQUEST,
+            "The wrong account",
+            "Nothing was stored. Ask for a new link, sign in at the service with the account that belongs to this \
+             connection, and allow the access. For another account, make a connection of its own.",
+        ),
         ConnectError::Provider { .. } | ConnectError::Exchange { .. } => (
             StatusCode::BAD_REQUEST,
             "The service did not complete the connection",

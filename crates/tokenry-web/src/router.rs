@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 use crate::error::ApiError;
 use crate::openapi::{Description, add_common_errors};
 use crate::requests::{self, RequestMetrics};
-use crate::{accounts, connect, connections, docs, health, pages};
+use crate::{accounts, begin, calls, connect, connections, details, docs, health, imports, pages};
 
 /// The largest body, in bytes: a token of 64 KiB, every byte of it escaped, and some room.
 pub(crate) const MAX_BODY: usize = 512 * 1024;
@@ -97,6 +97,15 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(connections::check))
         .routes(routes!(connections::replace_token))
         .routes(routes!(connections::delete))
+        .routes(routes!(begin::authorize))
+        .routes(routes!(begin::authorize_again))
+        .routes(routes!(begin::begin_device))
+        .routes(routes!(begin::poll_device))
+        .routes(routes!(imports::import, details::list))
+        .routes(routes!(details::detail))
+        .routes(routes!(details::revoke))
+        .routes(routes!(calls::token))
+        .routes(routes!(calls::authorization))
 }
 
 /// The OpenAPI document.

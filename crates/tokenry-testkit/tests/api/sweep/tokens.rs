@@ -121,7 +121,7 @@ async fn bearer_before_the_token_means_the_same_as_the_token_alone() {
         let mut api = world.app.anonymous();
         api.token = Some(authorization);
         for route in ROUTES.iter().filter(|route| route.needs_token && route.method == "GET") {
-            let answer = route.call(&api, &route.path("ada", "1"), &[]).await;
+            let answer = route.call(&api, &world.path(route, "ada"), &[]).await;
             assert_eq!(answer.status, StatusCode::OK, "{} {answer:?}", route.path);
         }
     }
@@ -147,8 +147,8 @@ async fn another_users_token_is_forbidden_everywhere_and_does_not_tell_who_exist
 async fn the_username_in_a_path_has_no_case() {
     let world = World::new().await;
     for route in ROUTES.iter().filter(|route| route.names_user()) {
-        let answer = route.call(&world.ada.api, &route.path("aDA", "1"), &[]).await;
-        assert_eq!(answer.status, StatusCode::OK, "{} {answer:?}", route.path);
+        let answer = route.call(&world.ada.api, &world.path(route, "aDA"), &[]).await;
+        assert!(answer.status.is_success(), "{} {answer:?}", route.path);
     }
 }
 

@@ -1,0 +1,152 @@
+//! Grants that came back in another browser than the one that asked: they wait, sealed, for their owner to sign in.
+
+use std::net::IpAddr;
+
+use tokenry_model::{
+    CredentialKind, ExposeSecret as _, Flow, FlowKind, SecretString, StateHash, Timestamp, User, UserId,
+};
+use tokenry_oauth::Provider;
+use tokenry_store::Parked;
+use tokenry_vault::{Context, FlowField};
+
+use super::{Claimant, ConnectError, Connected, FLOW_TTL, ParkedConnect, Place};
+use crate::boot::{Broker, hash_of, random_token};
+use crate::error::BrokerError;
+use crate::grants::Granted;
+
+impl Broker {
+    /// Keeps a grant for its owner, sealed, and ties it to the browser it came back in.
+    pub(super) async fn park(
+        &self,
+        flow: &Flow,
+        owner: &User,
+        provider: &Provider,
+        granted: Granted,
+        claimant: &Claimant,
+    ) -> Result<ParkedConnect, BrokerError> {
+        let handle = random_token(&*self.random)?;
+        let browser = match &claimant.browser {
+            Some(known) if known.expose_secret().len() == 43 => known.clone(),
+            _ => random_token(&*self.random)?,
+        };
+        let bytes = granted.to_bytes().ok_or(BrokerError::Internal("a grant could not be written down"))?;
+        let sealed = self.vault.seal(&grant_context(flow.user_id, &flow.state_hash), &bytes)?;
+        let expires_at: Timestamp = self.clock.now().plus(FLOW_TTL);
+        let (confirm, of_browser) = (hash_of(handle.expose_secret()), hash_of(browser.expose_secret()));
+        self.store.update_flow_parked(&flow.state_hash, &confirm, &of_browser, &sealed, expires_at).await?;
+        self.metrics.connected(provider.id.as_str(), "to_confirm");
+        Ok(ParkedConnect {
+            service: provider.name.clone(),
+            account: granted.account.and_then(|account| account.label.or(Some(account.id))),
+            username: owner.username.to_string(),
+            handle,
+            browser,
+        })
+    }
+
+    pub(crate) fn open_parked(&self, parked: &Parked) -> Result<Granted, BrokerError> {
+        let opened =
+            self.vault.open(&grant_context(parked.flow.user_id, &parked.flow.state_hash), &parked.grant)?;
+        let mut granted = Granted::from_bytes(opened.expose_secret())
+            .ok_or(BrokerError::Internal("a waiting grant cannot be read"))?;
+        if parked.flow.kind == FlowKind::OAuth1 {
+            granted.credential.kind = CredentialKind::OAuth1;
+        }
+        Ok(granted)
+    }
+
+    /// What waits under a handle, to be shown again.
+    ///
+    /// # Errors
+    /// [`ConnectError::UnknownState`] when nothing waits there for this browser.
+    pub async fn find_parked(
+        &self,
+        handle: &SecretString,
+        browser: &SecretString,
+    ) -> Result<ParkedConnect, ConnectError> {
+        let (parked, owner) = self.look_up_parked(handle, browser).await?;
+        let granted = self.open_parked(&parked)?;
+        Ok(ParkedConnect {
+            service: self.stored_provider(&parked.flow.provider)?.name.clone(),
+            account: granted.account.and_then(|account| account.label.or(Some(account.id))),
+            username: owner.username.to_string(),
+            handle: handle.clone(),
+            browser: browser.clone(),
+        })
+    }
+
+    async fn look_up_parked(
+        &self,
+        handle: &SecretString,
+        browser: &SecretString,
+    ) -> Result<(Parked, User), ConnectError> {
+        let (confirm, of_browser) = (hash_of(handle.expose_secret()), hash_of(browser.expose_secret()));
+        let parked = self
+            .store
+            .find_parked(&confirm, &of_browser, self.clock.now())
+            .await?
+            .ok_or(ConnectError::UnknownState)?;
+        let owner = self.store.find_user(parked.flow.user_id).await?.ok_or(ConnectError::UnknownState)?;
+        Ok((parked, owner))
+    }
+
+    /// The owner signs in, in the browser the grant came back in, and the connection is stored. Returns it and an access
+    /// token for that browser.
+    ///
+    /// # Errors
+    /// [`BrokerError::WrongLogin`] and [`BrokerError::TooManyAttempts`], after which it can be tried again;
+    /// [`ConnectError::UnknownState`].
+    pub async fn confirm(
+        &self,
+        handle: &SecretString,
+        browser: &SecretString,
+        password: &SecretString,
+        address: IpAddr,
+    ) -> Result<(Connected, SecretString), ConnectError> {
+        let (parked, owner) = self.look_up_parked(handle, browser).await?;
+        let Some(user) = self.check_login(&owner.username, password, address, None).await? else {
+            return Err(BrokerError::WrongLogin.into());
+        };
+        let broker = self.clone();
+        let owner = user.clone();
+        let (confirm, of_browser) = (hash_of(handle.expose_secret()), hash_of(browser.expose_secret()));
+        let connected = self
+            .untorn(async move {
+                let claimed = broker.store.claim_parked(&parked.flow.state_hash).await?;
+                let parked = claimed.ok_or(ConnectError::UsedState)?;
+                let kept = broker.keep_parked(&parked, &owner).await;
+                if matches!(&kept, Err(ConnectError::Broker(error)) if !matches!(error, BrokerError::NoSuchConnection)) {
+                    // The form stays good: the same handle, in the same browser.
+                    let (state, until) = (&parked.flow.state_hash, broker.clock.now().plus(FLOW_TTL));
+                    broker
+                        .store
+                        .update_flow_parked(state, &confirm, &of_browser, &parked.grant, until)
+                        .await?;
+                }
+                kept
+            })
+            .await?;
+        let session =
+            self.sessions.issue(&user, None, self.clock.now(), &*self.random).map_err(ConnectError::from)?;
+        Ok((connected, session))
+    }
+
+    async fn keep_parked(&self, parked: &Parked, owner: &User) -> Result<Connected, ConnectError> {
+        let granted = self.open_parked(parked)?;
+        let provider = self.provider_with(&parked.flow.provider, &parked.flow.values)?;
+        self.keep_granted(&Place::of(&parked.flow, owner), &provider, &granted).await
+    }
+
+    /// The person does not want it: the grant is given back. Returns whether the provider confirmed that.
+    ///
+    /// # Errors
+    /// [`ConnectError::UnknownState`] when nothing waits there for this browser.
+    pub async fn abandon(&self, handle: &SecretString, browser: &SecretString) -> Result<bool, ConnectError> {
+        let (parked, _) = self.look_up_parked(handle, browser).await?;
+        Ok(self.drop_parked(&parked).await?)
+    }
+}
+
+const fn grant_context(user: UserId, state: &StateHash) -> Context<'_> {
+    Context::Flow { user, state, field: FlowField::Grant }
+}
