@@ -12,6 +12,7 @@ mod callback_errors;
 mod cookies;
 mod deletion;
 mod django_oauth;
+mod ends;
 mod exchange_failures;
 mod homecoming;
 mod little;
