@@ -5,15 +5,19 @@
     reason = "in a test a failed step is a failed test, also in its helpers"
 )]
 
+mod again;
 mod ahead;
 mod better_auth;
 mod browser_binding;
 mod callback_errors;
 mod cookies;
 mod deletion;
+mod devices;
 mod django_oauth;
 mod exchange_failures;
 mod homecoming;
+mod kinds;
+mod listing;
 mod little;
 mod mix_up;
 mod odd_providers;
@@ -22,6 +26,7 @@ mod parked_grants;
 mod reconnect;
 mod refresh;
 mod refresh_failures;
+mod services;
 mod shared_revocation;
 mod storms;
 mod whole_trip;
