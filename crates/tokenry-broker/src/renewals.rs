@@ -18,9 +18,11 @@ const ROUND: Duration = Duration::from_secs(1);
 /// How many connections of one provider are taken at a time.
 const BATCH: i64 = 200;
 /// How many refreshes at one provider are under way at a time.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 48;
 /// How many refreshes a second a provider is asked for, where its data do not say.
 const RATE_PER_S: u32 = 50;
+/// A provider that wants to be left alone for longer is come back to later.
+const SHORT_PAUSE: Duration = Duration::from_secs(5);
 /// What nobody has read for so long is not refreshed ahead of time: its next reader waits for it.
 const UNREAD: Duration = Duration::from_hours(7 * 24);
 
@@ -67,8 +69,12 @@ impl Broker {
         while !self.tasks.is_closed() {
             let now = self.clock.now();
             let health = self.store.find_health(id).await?;
-            if health.paused_until.is_some_and(|until| until > now) {
-                return Ok(());
+            if let Some(until) = health.paused_until.filter(|until| *until > now) {
+                if until.since(now) > SHORT_PAUSE {
+                    return Ok(());
+                }
+                tokio::time::sleep(until.since(now)).await;
+                continue;
             }
             // When an open circuit's time has come, one goes through to see.
             let probing = match &health.circuit {
@@ -86,7 +92,8 @@ impl Broker {
                 .filter(|renewed| std::future::ready(*renewed))
                 .count()
                 .await;
-            if taken == 0 || renewed == 0 || probing {
+            let paused = self.store.find_health(id).await?.paused_until.is_some_and(|until| until > now);
+            if taken == 0 || probing || (renewed == 0 && !paused) {
                 return Ok(());
             }
         }
@@ -157,6 +164,9 @@ impl Drop for Running {
     }
 }
 
+/// What a rest earns at most.
+const REST: Duration = Duration::from_secs(1);
+
 /// Lets so many through a second, and after a rest a second's worth at once.
 struct Pace {
     gap: Duration,
@@ -167,7 +177,9 @@ struct Pace {
 impl Pace {
     fn new(per_second: u32) -> Self {
         let gap = Duration::from_secs(1) / per_second.max(1);
-        Self { gap, next: Mutex::new(Instant::now()) }
+        // It begins rested.
+        let now = Instant::now();
+        Self { gap, next: Mutex::new(now.checked_sub(REST).unwrap_or(now)) }
     }
 
     async fn wait(&self) {
@@ -177,7 +189,7 @@ impl Pace {
     /// Takes the next slot.
     fn slot(&self, now: Instant) -> Instant {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let oldest = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
+        let oldest = now.checked_sub(REST).unwrap_or(now);
         let slot = (*next).max(oldest);
         *next = slot + self.gap;
         slot
@@ -192,6 +204,7 @@ mod tests {
     fn a_pace_is_kept_over_time_and_a_rest_earns_a_second_s_worth() {
         let pace = Pace::new(10);
         let begun = *pace.next.lock().unwrap();
+        // Seen from where it begins, as if there had been no rest.
         let slots: Vec<_> = (0..30).map(|_| pace.slot(begun).duration_since(begun).as_millis()).collect();
         assert_eq!((slots[0], slots[1], slots[29]), (0, 100, 2900));
         let later = begun + Duration::from_mins(1);

@@ -227,8 +227,7 @@ mod tests {
         assert_eq!(more, [("auth_code", "c"), ("realmId", "7")]);
         let long = format!("state=s&long={}&short=x", "x".repeat(MAX_OTHER + 1));
         assert_eq!(read(&long).unwrap().others.into_keys().collect::<Vec<_>>(), ["short"]);
-        let many: Vec<String> = (0..100).map(|n| format!("p{n}=x")).collect();
-        let many = format!("state=s&{}", many.join("&"));
+        let many = (0..100).fold("state=s".to_owned(), |all, n| all + &format!("&p{n}=x"));
         assert_eq!(read(&many).unwrap().others.len(), MAX_OTHERS);
         for query in ["code=c&code=d&state=s", "state=s&state=s&code=c", "code=c&state=s&iss=a&iss=b"] {
             assert!(read(query).is_none(), "{query}");

@@ -14,6 +14,7 @@ mod cookies;
 mod deletion;
 mod devices;
 mod django_oauth;
+mod ends;
 mod exchange_failures;
 mod homecoming;
 mod kinds;
