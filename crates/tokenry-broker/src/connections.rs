@@ -282,10 +282,9 @@ impl Broker {
     /// Whether there is a grant to revoke, and a way to do it. Whether somebody else would lose theirs by it is asked when
     /// the provider is told: by then others may have come or gone.
     pub(crate) fn wants_revocation(&self, connection: &Connection) -> bool {
-        let catalogue = self.catalogue();
-        let provider = catalogue.find(connection.provider.as_str());
+        let provider = self.provider_of(connection);
         // One that is missing from the configuration may come back: its revocations wait for it.
-        connection.kind.is_grant() && provider.is_none_or(|provider| provider.revokes())
+        connection.kind.is_grant() && provider.map_or(true, |provider| provider.revokes())
     }
 
     /// Whether the provider has a way to revoke, and no connection would lose its grant by it.

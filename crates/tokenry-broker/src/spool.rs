@@ -139,7 +139,8 @@ impl Broker {
             return Ok(());
         }
         // One that is missing from the configuration may come back: the revocation waits for it.
-        if self.stored_provider(&answer.provider).is_ok_and(|provider| !provider.revokes()) {
+        let provider = self.provider_with(&answer.provider, &answer.credential.values);
+        if provider.is_ok_and(|provider| !provider.revokes()) {
             return Ok(());
         }
         let account = answer.account.as_ref().map(|account| account.id.as_str());

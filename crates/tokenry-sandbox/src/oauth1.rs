@@ -141,7 +141,9 @@ fn try_request_token(incoming: &Incoming) -> Result<Response, Why> {
     let mut state = app.state();
     let (client, signed) = verify(incoming, &mut state, |_, _| Some(String::new().into()))?;
     let callback = signed.get("oauth_callback").ok_or("oauth_callback is missing")?;
-    let registered = app.clients.find(&client).is_some_and(|(_, client)| client.may_redirect_to(callback));
+    // A client has no state here but what it puts into the query (compare RFC 6749 §3.1.2.2).
+    let place = callback.split('?').next().unwrap_or_default();
+    let registered = app.clients.find(&client).is_some_and(|(_, client)| client.may_redirect_to(place));
     if !registered {
         return Err("oauth_callback is not registered");
     }

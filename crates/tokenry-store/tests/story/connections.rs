@@ -170,6 +170,9 @@ async fn one_live_connection_for_one_account_of_one_user() {
         assert_eq!(sharer("42", id).await, Some(bobs));
         assert_eq!(sharer("42", bobs).await, Some(id));
         assert_eq!(sharer("44", id).await, None);
+        // One that was revoked has nothing left to lose.
+        db.store.update_revoked(bob, bobs, "by its owner", false, NOW).await.unwrap();
+        assert_eq!(sharer("42", id).await, None);
         db.store.delete_connection(bob, bobs, false, NOW).await.unwrap();
         assert_eq!(sharer("42", id).await, None);
         // The account is free again once its connection is gone.

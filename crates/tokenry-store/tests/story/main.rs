@@ -11,6 +11,7 @@
 mod connections;
 mod corrupt;
 mod credentials;
+mod devices;
 mod file;
 mod fixture;
 mod flows;

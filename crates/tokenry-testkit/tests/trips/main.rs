@@ -5,16 +5,20 @@
     reason = "in a test a failed step is a failed test, also in its helpers"
 )]
 
+mod again;
 mod ahead;
 mod better_auth;
 mod browser_binding;
 mod callback_errors;
 mod cookies;
 mod deletion;
+mod devices;
 mod django_oauth;
 mod ends;
 mod exchange_failures;
 mod homecoming;
+mod kinds;
+mod listing;
 mod little;
 mod mix_up;
 mod odd_providers;
@@ -23,6 +27,7 @@ mod parked_grants;
 mod reconnect;
 mod refresh;
 mod refresh_failures;
+mod services;
 mod shared_revocation;
 mod storms;
 mod whole_trip;
