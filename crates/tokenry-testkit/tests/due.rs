@@ -32,7 +32,7 @@ async fn bring(app: &TestApp, user: &TestUser, grants: &[IssuedGrant]) {
     let mut lanes = tokio::task::JoinSet::new();
     let step = WITHIN / u32::try_from(grants.len()).unwrap();
     let dying: Vec<_> = (0..grants.len())
-        .map(|n| now + ACCESS_TTL - WITHIN + step * u32::try_from(n).unwrap())
+        .map(|n| now + ACCESS_TTL.saturating_sub(WITHIN) + step * u32::try_from(n).unwrap())
         .map(|at| tokenry_model::Timestamp::from_micros(at.as_micros().try_into().unwrap()).to_string())
         .collect();
     let all: Vec<_> = grants.iter().cloned().zip(dying).collect();
@@ -52,7 +52,7 @@ async fn bring(app: &TestApp, user: &TestUser, grants: &[IssuedGrant]) {
     }
     lanes.join_all().await;
     // The server's clock is moved to where the first of them is about to be due; the sandbox's tokens live on.
-    app.clock.advance(ACCESS_TTL - WITHIN - Duration::from_mins(1) - LEFT);
+    app.clock.advance(ACCESS_TTL.saturating_sub(WITHIN + Duration::from_mins(1) + LEFT));
 }
 
 async fn number(app: &TestApp, sql: &'static str, now: Option<i64>) -> i64 {
