@@ -2,6 +2,7 @@
 //! of it. Through the same lease as a reader's refresh, in small batches, each provider at a pace of its own.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ use crate::error::BrokerError;
 const ROUND: Duration = Duration::from_secs(1);
 /// How many connections of one provider are taken at a time.
 const BATCH: i64 = 200;
-/// How many refreshes at one provider are under way at a time.
-const AT_ONCE: usize = 48;
+/// How many refreshes at one provider are under way at a time: a second's worth, but no more than this.
+const AT_ONCE: u32 = 128;
 /// How many refreshes a second a provider is asked for, where its data do not say.
 const RATE_PER_S: u32 = 50;
 /// A provider that wants to be left alone for longer is come back to later.
@@ -65,7 +66,9 @@ impl Broker {
     /// Renews a provider's connections, batch by batch, until none is due or the provider is to be left alone.
     async fn renew_all_of(&self, id: &ProviderId) -> Result<(), BrokerError> {
         let provider = self.find_stored(id)?;
-        let pace = Pace::new(provider.refresh_rate_per_s().unwrap_or(RATE_PER_S));
+        let rate = provider.refresh_rate_per_s().unwrap_or(RATE_PER_S);
+        let pace = Pace::new(rate);
+        let at_once = usize::try_from(rate.clamp(1, AT_ONCE)).unwrap_or(1);
         while !self.tasks.is_closed() {
             let now = self.clock.now();
             let health = self.store.find_health(id).await?;
@@ -86,9 +89,11 @@ impl Broker {
                 .list_renewable(id, now, now.minus(UNREAD), if probing { 1 } else { BATCH })
                 .await?;
             let taken = batch.len();
+            // When one is told to wait, the others of the batch wait with it.
+            let pausing = AtomicBool::new(false);
             let renewed = futures_util::stream::iter(batch)
-                .map(|connection| self.renew_one(connection, &pace))
-                .buffer_unordered(AT_ONCE)
+                .map(|connection| self.renew_one(connection, &pace, &pausing))
+                .buffer_unordered(at_once)
                 .filter(|renewed| std::future::ready(*renewed))
                 .count()
                 .await;
@@ -100,13 +105,22 @@ impl Broker {
         Ok(())
     }
 
-    async fn renew_one(&self, connection: Connection, pace: &Pace) -> bool {
+    async fn renew_one(&self, connection: Connection, pace: &Pace, pausing: &AtomicBool) -> bool {
+        if pausing.load(Ordering::Relaxed) {
+            return false;
+        }
         pace.wait().await;
-        if self.tasks.is_closed() {
+        if pausing.load(Ordering::Relaxed) || self.tasks.is_closed() {
             return false;
         }
         // The failure is written down, counted and logged where it happened.
-        self.refresh(&connection).await.is_ok()
+        let outcome = self.refresh(&connection).await;
+        if let Err(BrokerError::ProviderAway { cause, .. }) = outcome.as_ref().map_err(BrokerError::root)
+            && cause.retry_after().is_some()
+        {
+            pausing.store(true, Ordering::Relaxed);
+        }
+        outcome.is_ok()
     }
 
     fn find_stored(&self, id: &ProviderId) -> Result<std::sync::Arc<Provider>, BrokerError> {
@@ -165,9 +179,9 @@ impl Drop for Running {
 }
 
 /// What a rest earns at most.
-const REST: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_millis(500);
 
-/// Lets so many through a second, and after a rest a second's worth at once.
+/// Lets so many through a second, and after a rest half a second's worth at once.
 struct Pace {
     gap: Duration,
     /// When the next slot would be if none had been missed.
@@ -201,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pace_is_kept_over_time_and_a_rest_earns_a_second_s_worth() {
+    fn a_pace_is_kept_over_time_and_a_rest_earns_half_a_second_s_worth() {
         let pace = Pace::new(10);
         let begun = *pace.next.lock().unwrap();
         // Seen from where it begins, as if there had been no rest.
@@ -209,6 +223,6 @@ mod tests {
         assert_eq!((slots[0], slots[1], slots[29]), (0, 100, 2900));
         let later = begun + Duration::from_mins(1);
         let at_once = (0..20).filter(|_| pace.slot(later) <= later).count();
-        assert_eq!(at_once, 11);
+        assert_eq!(at_once, 6);
     }
 }

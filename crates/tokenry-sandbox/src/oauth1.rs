@@ -143,7 +143,10 @@ fn try_request_token(incoming: &Incoming) -> Result<Response, Why> {
     let callback = signed.get("oauth_callback").ok_or("oauth_callback is missing")?;
     // A client has no state here but what it puts into the query (compare RFC 6749 §3.1.2.2).
     let place = callback.split('?').next().unwrap_or_default();
-    let registered = app.clients.find(&client).is_some_and(|(_, client)| client.may_redirect_to(place));
+    let registered = app
+        .clients
+        .find(&client)
+        .is_some_and(|(_, client)| client.may_redirect_to(callback) || client.may_redirect_to(place));
     if !registered {
         return Err("oauth_callback is not registered");
     }

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::StoreError;
 
@@ -112,6 +113,24 @@ impl Store {
             }
         }
     }
+}
+
+/// A look into a database that is not opened, and is left as it is to the byte. Nothing if there is none, or it has no such
+/// table.
+pub(crate) async fn peek(url: &str, table: &str) -> Result<Option<SqliteConnection>, StoreError> {
+    let path = sqlite_path(url)?;
+    if !std::fs::metadata(&path).is_ok_and(|file| file.len() > 0) {
+        return Ok(None);
+    }
+    // Without a log beside it the file is all there is. Said so, SQLite makes no files of its own to read it.
+    let mut log = path.clone().into_os_string();
+    log.push("-wal");
+    let settled = !std::fs::metadata(&log).is_ok_and(|file| file.len() > 0);
+    let options = SqliteConnectOptions::new().filename(&path).read_only(true).immutable(settled);
+    let mut connection = options.connect().await?;
+    let find = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = $1";
+    let found = sqlx::query(find).bind(table).fetch_optional(&mut connection).await?;
+    Ok(found.map(|_| connection))
 }
 
 /// The file that a `sqlite://` URL names.

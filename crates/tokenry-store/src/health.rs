@@ -3,7 +3,7 @@
 use tokenry_model::{Circuit, Health, ProviderId, Timestamp};
 
 use crate::connections::at;
-use crate::database::{Store, on};
+use crate::database::{Store, on, peek};
 use crate::error::StoreError;
 
 #[derive(sqlx::FromRow)]
@@ -53,6 +53,19 @@ impl Store {
         let sql = concat!("SELECT ", columns!(), " FROM provider_health WHERE provider = $1");
         let row: Option<HealthRow> =
             on!(self, read, |pool| sqlx::query_as(sql).bind(provider.as_str()).fetch_optional(pool).await)?;
+        Ok(row.map(HealthRow::into_parts).transpose()?.map(|(_, health)| health).unwrap_or_default())
+    }
+
+    /// What the database at `url` knows of a provider, which is left as it is. A database that is not there knows nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file is there and cannot be read.
+    pub async fn peek_health(url: &str, provider: &ProviderId) -> Result<Health, StoreError> {
+        let Some(mut connection) = peek(url, "provider_health").await? else { return Ok(Health::default()) };
+        let sql = concat!("SELECT ", columns!(), " FROM provider_health WHERE provider = $1");
+        let row: Option<HealthRow> =
+            sqlx::query_as(sql).bind(provider.as_str()).fetch_optional(&mut connection).await?;
+        sqlx::Connection::close(connection).await?;
         Ok(row.map(HealthRow::into_parts).transpose()?.map(|(_, health)| health).unwrap_or_default())
     }
 

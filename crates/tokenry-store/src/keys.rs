@@ -1,10 +1,8 @@
 //! The key ring and the signing keys, as the vault wrapped and sealed them.
 
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::SqliteConnectOptions;
 use tokenry_model::{Sealed, Timestamp};
 
-use crate::database::{Store, on, sqlite_path};
+use crate::database::{Store, on, peek};
 use crate::error::StoreError;
 
 /// A data key, wrapped by the master key.
@@ -37,20 +35,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file is there and cannot be read.
     pub async fn peek_keys(url: &str) -> Result<Vec<StoredKey>, StoreError> {
-        let path = sqlite_path(url)?;
-        if !std::fs::metadata(&path).is_ok_and(|file| file.len() > 0) {
-            return Ok(Vec::new());
-        }
-        // Without a log beside it the file is all there is. Said so, SQLite makes no files of its own to read it.
-        let mut log = path.clone().into_os_string();
-        log.push("-wal");
-        let settled = !std::fs::metadata(&log).is_ok_and(|file| file.len() > 0);
-        let options = SqliteConnectOptions::new().filename(&path).read_only(true).immutable(settled);
-        let mut connection = options.connect().await?;
-        let table = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'data_keys'";
-        if sqlx::query(table).fetch_optional(&mut connection).await?.is_none() {
-            return Ok(Vec::new());
-        }
+        let Some(mut connection) = peek(url, "data_keys").await? else { return Ok(Vec::new()) };
         let rows: Vec<(i64, Vec<u8>, i64)> = sqlx::query_as(LIST_KEYS).fetch_all(&mut connection).await?;
         sqlx::Connection::close(connection).await?;
         rows.into_iter().map(stored_key).collect()

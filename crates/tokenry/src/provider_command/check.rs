@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use tokenry::config::{Config, Origin, variable};
-use tokenry_model::{ProviderId, SystemClock};
+use tokenry_model::{Clock as _, ExposeSecret as _, Health, ProviderId, SystemClock};
 use tokenry_oauth::{Catalogue, Kind, OAuth, Probe, ProbeOutcome, Provider, Readiness};
+use tokenry_store::Store;
 
 use super::page::Page;
 use super::{CheckFlags, find, show, words};
@@ -36,7 +37,8 @@ pub(super) async fn check(
             println!();
         }
         let probes = oauth.probe(provider).await;
-        let (text, ready) = one(config, catalogue, provider, &probes);
+        let health = Store::peek_health(config.database_url.expose_secret(), &provider.id).await?;
+        let (text, ready) = one(config, catalogue, provider, &probes, &health);
         print!("{text}");
         good &= ready;
     }
@@ -44,7 +46,13 @@ pub(super) async fn check(
 }
 
 /// The findings on one service, and whether all is well.
-fn one(config: &Config, catalogue: &Catalogue, provider: &Provider, probes: &[Probe]) -> (String, bool) {
+fn one(
+    config: &Config,
+    catalogue: &Catalogue,
+    provider: &Provider,
+    probes: &[Probe],
+    health: &Health,
+) -> (String, bool) {
     let readiness = provider.readiness();
     let pasted = matches!(provider.kind(), Kind::ApiKey | Kind::Basic);
     let ready = pasted || !matches!(readiness, Readiness::Missing { .. } | Readiness::NotSupported { .. });
@@ -53,6 +61,7 @@ fn one(config: &Config, catalogue: &Catalogue, provider: &Provider, probes: &[Pr
         !matches!(probe.outcome, ProbeOutcome::Unreachable { .. } | ProbeOutcome::Forbidden { .. })
     });
     let state = match (ready, reached) {
+        _ if health.fault.is_some() => "set up, and the service refuses this server",
         (false, _) => "not ready",
         (true, false) => "set up, and an endpoint is not there",
         (true, true) => "ready",
@@ -82,7 +91,28 @@ fn one(config: &Config, catalogue: &Catalogue, provider: &Provider, probes: &[Pr
         missing(&mut page, &word, what);
     }
     endpoints(&mut page, probes);
-    (page.end(), ready && reached)
+    seen(&mut page, health);
+    (page.end(), ready && reached && health.fault.is_none())
+}
+
+/// What the running server has seen of the service, if not all is well.
+fn seen(page: &mut Page, health: &Health) {
+    let now = SystemClock.now();
+    let pause = health.paused_until.filter(|until| *until > now);
+    if health.fault.is_none() && health.circuit.is_none() && pause.is_none() {
+        return;
+    }
+    page.title("Seen by the server");
+    if let Some((fault, since)) = &health.fault {
+        page.row("fault", &format!("{fault}; since {since}: mend client_id and client_secret, then SIGHUP"));
+    }
+    if let Some(circuit) = health.circuit.as_ref().filter(|_| health.fault.is_none()) {
+        let (reason, since, until) = (&circuit.reason, circuit.opened_at, circuit.until);
+        page.row("left alone", &format!("{reason}; since {since}, next tried after {until}"));
+    }
+    if let Some(until) = pause {
+        page.row("paused", &format!("it asked to be left alone until {until}"));
+    }
 }
 
 /// What came of looking at each endpoint. Nothing was sent there that could be spent.

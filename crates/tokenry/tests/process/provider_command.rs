@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::process::{Done, Home};
-use crate::server::{SandboxProcess, borrowed, free_port};
+use crate::server::{SandboxProcess, Server, borrowed, connect, free_port};
 
 /// The standard output, which must have all of this in it.
 #[track_caller]
@@ -177,6 +177,30 @@ async fn a_check_looks_at_the_endpoints_and_spends_nothing() {
     let done = home.run(&["provider", "check", "sandbox"], &env);
     assert_eq!(done.status.code(), Some(1), "{done:?}");
     assert!(done.out.contains("does not answer"), "{done:?}");
+}
+
+#[tokio::test]
+async fn a_check_says_what_the_server_has_seen_of_a_client_that_is_refused() {
+    let sandbox = SandboxProcess::start(1);
+    let home = Home::new();
+    let env = sandbox.env(free_port());
+    let right = borrowed(&env);
+    let server = Server::start(&home, &right);
+    let user = server.user("ada").await;
+    let id = connect(&user, &server.base, "ada").await;
+    server.process.kill();
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+
+    let mut wrong: Vec<(&str, &str)> =
+        right.iter().copied().filter(|(name, _)| !name.ends_with("CLIENT_SECRET")).collect();
+    wrong.push(("TOKENRY_PROVIDERS__SANDBOX__CLIENT_SECRET", "not the secret"));
+    wrong.push(("TOKENRY_REFRESH_AHEAD", "false"));
+    let server = Server::start(&home, &wrong);
+    server.again(&user).get_token(id).await.expect_error(502, "provider_refused");
+    let done = home.run(&["provider", "check", "sandbox"], &wrong);
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    assert!(done.out.contains("refuses this server's own registration"), "{done:?}");
+    assert!(done.out.contains("invalid_client") && !done.out.contains("not the secret"), "{done:?}");
 }
 
 #[test]
