@@ -81,6 +81,16 @@ pub(crate) struct Attempt<'a> {
     pub(crate) spent: SecretString,
 }
 
+impl Attempt<'_> {
+    /// Whether it is made with a client that belongs to the connection alone: what the provider says of that client says
+    /// nothing of the operator's.
+    pub(crate) fn is_of_own_client(&self) -> bool {
+        self.connection.kind == CredentialKind::ClientCredentials
+            && serde_json::from_str::<OwnClient>(self.spent.expose_secret())
+                .is_ok_and(|client| !client.id.is_empty())
+    }
+}
+
 impl Broker {
     /// A fresh access token for a connection. Callers who come while one is being fetched share it, and one who goes away
     /// does not end it.

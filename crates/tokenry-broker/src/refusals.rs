@@ -22,6 +22,8 @@ const HOLD: Duration = Duration::from_secs(2);
 const WINDOW: Duration = Duration::from_mins(1);
 /// So many connections refused within the window, and more than were refreshed, are an incident.
 const STORM: i64 = 5;
+/// They must be of so many people, or of all who have any there: nobody's own grants close a provider to the others.
+const STORM_PEOPLE: i64 = 3;
 /// How long an open circuit waits before it lets one refresh through; each further wait is twice as long, up to the last.
 const FIRST_WAIT: Duration = Duration::from_mins(1);
 const LAST_WAIT: Duration = Duration::from_hours(1);
@@ -107,7 +109,8 @@ impl Broker {
     pub(crate) async fn answered(&self, attempt: &Attempt<'_>) {
         let provider = attempt.provider;
         self.successes.add(&provider.id, self.clock.now());
-        if attempt.health.circuit.is_none() && attempt.health.fault.is_none() {
+        if attempt.is_of_own_client() || (attempt.health.circuit.is_none() && attempt.health.fault.is_none())
+        {
             return;
         }
         match self.store.close_circuit(&provider.id).await {
@@ -125,6 +128,10 @@ impl Broker {
     ) -> Result<BrokerError, BrokerError> {
         if error.is_final_refusal() {
             return self.refused(attempt, error).await;
+        }
+        if error.is_operators_fault() && attempt.is_of_own_client() {
+            // The one client that is refused is the connection's own.
+            return self.mark(attempt, error).await;
         }
         let Attempt { connection, provider, .. } = attempt;
         let outcome = match &error {
@@ -232,11 +239,13 @@ impl Broker {
         let now = self.clock.now();
         let since = now.minus(WINDOW);
         // In this order: whoever opens the circuit does so before the refusals are taken back.
-        let refused = self.store.count_refused(&provider.id, since).await?;
+        let (refused, people) = self.store.count_refused(&provider.id, since).await?;
         let health = self.store.find_health(&provider.id).await?;
         let open = health.circuit.as_ref().filter(|circuit| now.since(circuit.opened_at) < BELIEVED_AFTER);
         let day_old = health.circuit.is_some() && open.is_none();
-        let outnumbered = refused >= STORM && refused > self.successes.since(&provider.id, since);
+        let outnumbered = refused >= STORM
+            && refused > self.successes.since(&provider.id, since)
+            && people >= self.store.count_people(&provider.id, STORM_PEOPLE).await?;
         if open.is_none() && (!outnumbered || day_old) {
             return self.mark(attempt, error).await;
         }
