@@ -22,6 +22,12 @@ pub(crate) struct Case {
     pub(crate) refreshes: Option<u64>,
     /// What the operator says of all connections.
     pub(crate) settings: BTreeMap<String, String>,
+    /// What the person says of their connection when they ask for the link.
+    pub(crate) given: BTreeMap<String, String>,
+    /// What the connection's detail has among its settings.
+    pub(crate) shown: BTreeMap<String, String>,
+    /// The host of the API that only the connection itself can tell.
+    pub(crate) api_host: Option<String>,
     /// The name that stands for the redirect URI.
     pub(crate) redirect_name: Option<String>,
     /// What is special about its trip.
@@ -43,6 +49,10 @@ pub(crate) enum Special {
     EndsForgotten,
     /// The sandbox's clock goes with the app's.
     SandboxFollows,
+    /// The token is read when it is due and too young to be refreshed.
+    ReadTooYoung,
+    /// The answer of a refresh is lost on the way.
+    AnswerLost,
     /// The app calls itself `localhost`.
     AtLocalhost,
 }
@@ -70,9 +80,10 @@ impl Case {
     /// The data files of the trip, by their names: the provider's, without `word`, and what it extends.
     pub(crate) fn files(&self, sandbox: &str, word: Option<&str>) -> Vec<(String, String)> {
         let names: BTreeSet<&str> = BTreeSet::from(["standard", &self.name]);
+        let port = sandbox.rsplit(':').next().unwrap();
         let read = |name: &str| {
             let text = std::fs::read_to_string(folder().join("providers").join(format!("{name}.toml")));
-            text.unwrap().replace("{sandbox}", sandbox)
+            text.unwrap().replace("{sandbox}", sandbox).replace("{port}", port)
         };
         let file = |name: &str| {
             let mut text = read(name);

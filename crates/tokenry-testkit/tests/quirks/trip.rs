@@ -16,7 +16,7 @@ use tokenry::config::Config;
 use tokenry_model::ProviderId;
 use tokenry_oauth::ProviderSettings;
 use tokenry_sandbox::quirks::{Auth, ClientKey};
-use tokenry_sandbox::{Quirks, Sandbox, SandboxOptions};
+use tokenry_sandbox::{Fault, FaultKind, Quirks, Sandbox, SandboxOptions};
 use tokenry_testkit::app::{CLIENT_ID, CLIENT_SECRET, PASSWORD, TestApp, TestUser};
 use tokenry_testkit::browser::Browser;
 use url::Url;
@@ -26,6 +26,8 @@ use crate::case::{Case, Special};
 const ACCESS_TTL: Duration = Duration::from_hours(1);
 /// Until then the app must have a fresh token, and the sandbox still knows the old one: its clock stands by default.
 const PAST_EXPIRY: Duration = Duration::from_mins(61);
+/// After this the token is due, and lives for half a minute yet.
+const JUST_DUE: Duration = Duration::from_secs(ACCESS_TTL.as_secs() - 30);
 const ACCOUNT: &str = "ada";
 
 const KEY_ID: &str = "K1";
@@ -83,7 +85,11 @@ pub(crate) async fn go(case: &Case, word: Option<&str>) -> Step<()> {
         trip.delete(&ada, id).await?;
     }
     let id = trip.connect(&ada).await?;
+    trip.shows("connect", &ada, id).await?;
     let first = trip.read("read", &ada, id).await?;
+    if case.is(Special::ReadTooYoung) {
+        trip.too_young(&ada, id, &first).await?;
+    }
     let before = trip.sandbox.seen().refreshes;
     let mut newest = first.clone();
     for _ in 0..2 {
@@ -94,6 +100,13 @@ pub(crate) async fn go(case: &Case, word: Option<&str>) -> Step<()> {
     let wanted = case.refreshes.unwrap_or(2);
     ensure("refresh", refreshes == wanted, || format!("{refreshes} refreshes, and not {wanted}"))?;
     ensure("refresh", (newest == first) == (wanted == 0), || "the token is the old one".to_owned())?;
+    trip.shows("refresh", &ada, id).await?;
+    if case.is(Special::AnswerLost) {
+        newest = trip.answer_lost(&ada, id, &newest).await?;
+    }
+    if let Some(host) = &case.api_host {
+        trip.calls_at(host, &ada, id).await?;
+    }
     if case.is(Special::EndsForgotten) {
         return trip.is_forgotten(&ada, id).await;
     }
@@ -139,8 +152,12 @@ impl<'a> Trip<'a> {
     }
 
     async fn connect(&self, user: &TestUser) -> Step<i64> {
-        let path = format!("/api/user/connection/access/token/{}", self.case.name);
-        let answer = user.api.get(&path).await;
+        let answer = if self.case.given.is_empty() {
+            user.api.get(&format!("/api/user/connection/access/token/{}", self.case.name)).await
+        } else {
+            let body = json!({"service": self.case.name, "settings": self.case.given});
+            user.api.post(&user.path("connections/authorize"), &body).await
+        };
         ensure("connect", answer.status == StatusCode::OK, || answer.body.clone())?;
         let mut browser = Browser::new();
         browser
@@ -159,6 +176,50 @@ impl<'a> Trip<'a> {
         let is_named = list.iter().any(|connection| connection["Name"] == *name);
         ensure("connect", is_named, || format!("the account is not known: {list:?}"))?;
         Ok(id)
+    }
+
+    /// The connection's detail has the settings that it is to have, and no others.
+    async fn shows(&self, step: &'static str, user: &TestUser, id: i64) -> Step<()> {
+        let settings = user.detail(id).await["settings"].take();
+        ensure(step, settings == json!(self.case.shown), || format!("the settings are {settings}"))
+    }
+
+    /// The token is due and lives. The provider would refuse a refresh, so it is not asked for one.
+    async fn too_young(&self, user: &TestUser, id: i64, token: &str) -> Step<()> {
+        self.pass_time(JUST_DUE);
+        let before = self.sandbox.seen().refresh_attempts;
+        let read = self.read("too young", user, id).await?;
+        ensure("too young", read == token, || "the token is another one".to_owned())?;
+        let attempts = self.sandbox.seen().refresh_attempts - before;
+        ensure("too young", attempts == 0, || format!("{attempts} refreshes were asked for"))
+    }
+
+    /// The refresh token is spent and nobody has the next one: the provider says it again to whoever asks in time.
+    async fn answer_lost(&self, user: &TestUser, id: i64, token: &str) -> Step<String> {
+        self.pass_time(PAST_EXPIRY);
+        self.sandbox.inject(Fault::on_refresh(FaultKind::DropAfter));
+        let answer = user.get_token(id).await;
+        let is_away = answer.status == StatusCode::SERVICE_UNAVAILABLE;
+        ensure("lost", is_away, || format!("{} {}", answer.status, answer.body))?;
+        let newest = self.read("lost", user, id).await?;
+        ensure("lost", newest != token, || "the token is the old one".to_owned())?;
+        let seen = self.sandbox.seen();
+        let counts = (seen.replays, seen.reuses_detected);
+        ensure("lost", counts == (1, 0), || format!("replays and reuses: {counts:?}"))?;
+        // The refresh token that was said twice is the one that counts.
+        self.pass_time(PAST_EXPIRY);
+        self.read("lost", user, id).await
+    }
+
+    /// Calls go to the API's host, which the connection brought, and nowhere else.
+    async fn calls_at(&self, host: &str, user: &TestUser, id: i64) -> Step<()> {
+        let path = user.path(&format!("connections/{id}/authorization"));
+        let call = |host: &str| json!({"method": "GET", "url": format!("https://{host}/v1/me")});
+        let answer = user.api.post(&path, &call(host)).await;
+        ensure("call", answer.status == StatusCode::OK, || answer.body.clone())?;
+        let answer = user.api.post(&path, &call("elsewhere.example")).await;
+        let says_where = answer.status == StatusCode::UNPROCESSABLE_ENTITY && answer.body.contains(host);
+        ensure("call", says_where, || format!("{} {}", answer.status, answer.body))
     }
 
     /// The token that is handed out, which must work at the provider.

@@ -1,5 +1,5 @@
-//! Ways to a token in which no browser comes back to us, against the real `oidc-provider`, with the engine alone: the device
-//! flow (RFC 8628) and client credentials (RFC 6749 §4.4).
+//! Ways to a token in which no browser comes back to us, against the real `oidc-provider`: the device flow (RFC 8628) and
+//! client credentials (RFC 6749 §4.4). First with the engine alone, then through the app.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use secrecy::ExposeSecret;
+use serde_json::{Value, json};
 use tokenry_model::{ProviderId, Scopes, SystemClock};
 use tokenry_oauth::{
     Catalogue, DeviceAuthorization, DevicePoll, Grant, OAuth, OAuthError, OutboundPolicy, Provider,
     ProviderSettings,
 };
-use tokenry_testkit::app::providers;
+use tokenry_testkit::app::{TestApp, TestUser, providers};
 use tokenry_testkit::browser::{Browser, Page};
 use tokenry_testkit::oidc_provider::{ClientAuth, KeyKind, OidcOptions, OidcProvider};
 
@@ -38,10 +39,14 @@ fn scopes(words: &[&str]) -> Scopes {
 
 /// How the person answers on their own device.
 async fn answer_as_alice(device: &DeviceAuthorization, consents: bool) -> Page {
+    answer_at(device.verification_uri.as_str(), &device.user_code, consents).await
+}
+
+async fn answer_at(verification_uri: &str, user_code: &str, consents: bool) -> Page {
     let mut browser = Browser::new();
-    let page = browser.get(&device.verification_uri).await;
+    let page = browser.get(verification_uri).await;
     let form = page.form_with("user_code").unwrap();
-    let page = browser.submit(&form, &[("user_code", &device.user_code)]).await;
+    let page = browser.submit(&form, &[("user_code", user_code)]).await;
     let page = browser.submit(&page.form_with("confirm").expect("a page to confirm"), &[]).await;
     let form = page.form_with("login").unwrap();
     let page = browser.submit(&form, &[("login", "alice"), ("password", "any will do")]).await;
@@ -157,4 +162,114 @@ async fn a_key_that_the_server_does_not_know_signs_nobody_in() {
     assert!(matches!(&error, OAuthError::Refused { code, .. } if code == "invalid_client"), "{error:?}");
     let outcomes = server.counts().await.grants.client_credentials;
     assert_eq!((outcomes.ok, outcomes.failed), (0, 1));
+}
+
+/// An app that knows the server as `acme`, and a user of it. The server's tokens live long enough to be ended by something
+/// else than its clock.
+async fn start_app() -> (OidcProvider, TestApp, TestUser) {
+    let server = OidcProvider::start(OidcOptions { access_ttl: TTL, ..OidcOptions::default() }).await;
+    let settings = server.settings();
+    let app = TestApp::start_with(|config| config.providers = providers(vec![("acme", settings)])).await;
+    let user = app.user("ada").await;
+    (server, app, user)
+}
+
+const TTL: Duration = Duration::from_mins(5);
+
+/// Begins a device flow, and gives where to ask how it is getting on, and what the person is told.
+async fn begin_device(user: &TestUser) -> (String, Value) {
+    let body = json!({"service": "acme", "name": "tv"});
+    let answer = user.api.post(&user.path("connections/device"), &body).await.expect(StatusCode::CREATED);
+    (answer.header("location").to_owned(), answer.json())
+}
+
+/// Asks how a device flow is getting on, when it is time to.
+async fn ask_in_time(app: &TestApp, user: &TestUser, path: &str, begun: &Value) -> Value {
+    app.clock.advance(Duration::from_secs(begun["interval"].as_u64().unwrap()));
+    user.api.get(path).await.expect(StatusCode::OK).json()
+}
+
+async fn answer_begun(begun: &Value, consents: bool) -> Page {
+    let text = |name: &str| begun[name].as_str().unwrap();
+    answer_at(text("verification_uri"), text("user_code"), consents).await
+}
+
+async fn delete(user: &TestUser, id: i64) {
+    user.api.delete(&user.path(&format!("connection/delete/{id}"))).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_connection_by_another_device_is_read_kept_fresh_and_given_back() {
+    let (server, app, user) = start_app().await;
+    let (path, begun) = begin_device(&user).await;
+    assert!(begun["verification_uri"].as_str().unwrap().starts_with(server.issuer()), "{begun}");
+    assert_eq!(ask_in_time(&app, &user, &path, &begun).await["status"], "pending");
+    assert_eq!(answer_begun(&begun, true).await.status, StatusCode::OK);
+    let done = ask_in_time(&app, &user, &path, &begun).await;
+    assert_eq!(done["status"], "connected", "{done}");
+
+    let id = done["connection"].as_i64().unwrap();
+    let detail = user.detail(id).await;
+    assert_eq!((&detail["name"], &detail["account"]["id"]), (&json!("tv"), &json!("alice")), "{detail}");
+    let first = user.token_of(id).await;
+    assert_eq!(server.userinfo_sub(&first).await, Ok("alice".to_owned()));
+    assert_eq!(user.token_of(id).await, first);
+
+    // Twice, for the refresh token rotates.
+    let mut seen = vec![first];
+    for refreshes in 1..=2 {
+        app.clock.advance(TTL);
+        let next = user.token_of(id).await;
+        assert!(!seen.contains(&next));
+        assert_eq!(server.userinfo_sub(&next).await, Ok("alice".to_owned()));
+        assert_eq!(server.counts().await.grants.refresh_token.ok, refreshes);
+        seen.push(next);
+    }
+
+    let newest = seen.last().unwrap();
+    assert!(server.introspect_active(newest).await);
+    delete(&user, id).await;
+    assert!(!server.introspect_active(newest).await);
+    assert!(user.list().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_person_who_cancels_on_their_device_leaves_no_connection() {
+    let (_server, app, user) = start_app().await;
+    let (path, begun) = begin_device(&user).await;
+    answer_begun(&begun, false).await;
+    assert_eq!(ask_in_time(&app, &user, &path, &begun).await["status"], "declined");
+    assert!(user.list().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_programs_own_client_is_brought_along_and_gives_one_token_after_another() {
+    let (server, app, user) = start_app().await;
+    let mut body = json!({
+        "kind": "client_credentials", "service": "acme", "client_id": server.client_id(),
+        "client_secret": "not the secret", "scopes": ["api:read"],
+    });
+    let path = user.path("connections");
+    let refused = user.api.post(&path, &body).await.expect_error(422, "credential_refused");
+    assert!(refused.text("message").contains("invalid_client"), "{refused:?}");
+    assert!(user.list().await.is_empty());
+
+    body["client_secret"] = json!(server.client_secret());
+    let detail = user.api.post(&path, &body).await.expect(StatusCode::CREATED).json();
+    assert_eq!((&detail["kind"], &detail["state"]), (&json!("client_credentials"), &json!("ok")), "{detail}");
+    assert_eq!(detail["scopes"]["granted"], json!(["api:read"]), "{detail}");
+    let id = detail["id"].as_i64().unwrap();
+    let mut seen: Vec<String> = Vec::new();
+    for tokens in 1..=3 {
+        let next = user.token_of(id).await;
+        assert!(!seen.contains(&next));
+        assert!(server.introspect_active(&next).await);
+        assert_eq!(user.token_of(id).await, next);
+        assert_eq!(server.counts().await.grants.client_credentials.ok, tokens);
+        seen.push(next);
+        app.clock.advance(TTL);
+    }
+    // The client is a person's own, and no grant is behind it: it is forgotten here and goes on there.
+    delete(&user, id).await;
+    assert!(user.list().await.is_empty());
 }
