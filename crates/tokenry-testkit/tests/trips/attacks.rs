@@ -1,12 +1,13 @@
 //! What one user may not do to the others, nor to a provider.
 
 use reqwest::StatusCode;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokenry_sandbox::{Endpoint, Fault, FaultKind};
 use tokenry_testkit::app::{CLIENT_ID, TestUser};
 
 use crate::services::Services;
-use crate::world::{ACCESS_TTL, PAST_EXPIRY, World, connect};
+use crate::world::{ACCESS_TTL, PAST_EXPIRY, World, browser_with, connect, connection_on};
 
 async fn garbage(user: &TestUser, name: &str, n: usize) -> i64 {
     let body = json!({
@@ -100,11 +101,76 @@ async fn the_same_account_number_at_two_tenants_is_two_accounts() {
     let services =
         Services::start_with(|options| options.quirks.tenants = Some(tokenry_sandbox::quirks::Tenants::Path))
             .await;
-    let grants = services.sandbox.issue_grants(CLIENT_ID, "person", 1, "profile").unwrap();
-    let token = secrecy::ExposeSecret::expose_secret(&grants[0].access_token).to_owned();
-    let at = |tenant: &str| json!({"kind": "oauth2", "service": "tenants", "access_token": token, "settings": {"tenant": tenant}});
-    let acme = services.import(&at("acme")).await.expect(StatusCode::CREATED).json();
-    assert_eq!(acme["account"]["id"], "person0", "{acme}");
-    let beta = services.import(&at("beta")).await.expect(StatusCode::CREATED).json();
-    assert_ne!(acme["id"], beta["id"]);
+    let mut ids = Vec::new();
+    for tenant in ["acme", "beta"] {
+        let body = json!({"service": "tenants", "settings": {"tenant": tenant}});
+        let answer = services.ada.api.post("/api/users/ada/connections/authorize", &body).await;
+        let answer = answer.expect(StatusCode::OK);
+        let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
+        let mut browser = browser_with(&services.app, &cookie);
+        ids.push(connection_on(&browser.consent_sandbox(answer.text("url"), "grace").await));
+    }
+    assert_ne!(ids[0], ids[1]);
+    assert_eq!(services.ada.detail(ids[0]).await["settings"], json!({"tenant": "acme"}));
+}
+
+#[tokio::test]
+async fn what_one_user_brings_does_not_eat_the_probes_of_a_circuit() {
+    let world = World::start().await;
+    let (ada, mallory) = (world.app.user("ada").await, world.app.user("mallory").await);
+    let id = world.connect(&ada, "grace").await;
+    world.app.clock.advance(PAST_EXPIRY);
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        ids.push(garbage(&mallory, "mallory", n).await);
+    }
+    let mut reads = tokio::task::JoinSet::new();
+    for id in ids.clone() {
+        let mallory = mallory.clone();
+        reads.spawn(async move { mallory.get_token(id).await });
+    }
+    reads.join_all().await;
+    // Mallory is always a little faster than anybody else, for eleven minutes.
+    let mut refused = 0;
+    for _ in 0..66 {
+        world.app.clock.advance(std::time::Duration::from_secs(10));
+        mallory.get_token(ids[0]).await;
+        if ada.get_token(id).await.status == StatusCode::OK {
+            break;
+        }
+        refused += 1;
+    }
+    assert!(refused < 10, "{refused} reads in a row, ten seconds apart, were refused");
+}
+
+#[tokio::test]
+async fn a_new_access_token_alone_does_not_throw_away_the_refresh_token_that_is_on_its_way() {
+    let world = World::start().await;
+    let ada = world.app.user("ada").await;
+    let grant = || world.sandbox.issue_grants(CLIENT_ID, "person", 1, "profile email").unwrap().remove(0);
+    let (first, second) = (grant(), grant());
+    let refresh = first.refresh_token.as_ref().unwrap().expose_secret().to_owned();
+    let body = json!({
+        "kind": "oauth2", "service": "sandbox", "access_token": first.access_token.expose_secret(),
+        "refresh_token": refresh, "expires_in": 3600,
+    });
+    let path = "/api/users/ada/connections";
+    let id = ada.api.post(path, &body).await.expect(StatusCode::CREATED).json()["id"].as_i64().unwrap();
+    world.app.clock.advance(PAST_EXPIRY);
+    // The refresh token is spent at once; the answer takes its time.
+    world.sandbox.inject(Fault::on_refresh(FaultKind::SlowBody { ms_total: 2000 }));
+    let reader = ada.clone();
+    let read = tokio::spawn(async move { reader.get_token(id).await });
+    crate::world::eventually("the refresh token is spent", async || world.seen().refreshes == 1).await;
+    // The same account comes again meanwhile, without a refresh token: many services give one only once.
+    let body = json!({
+        "kind": "oauth2", "service": "sandbox", "access_token": second.access_token.expose_secret(),
+        "expires_in": 3600,
+    });
+    let again = ada.api.post(path, &body).await.expect(StatusCode::OK).json();
+    assert_eq!(again["id"], id);
+    read.await.unwrap();
+    world.app.clock.advance(PAST_EXPIRY);
+    let answer = ada.get_token(id).await;
+    assert_eq!((answer.status.as_u16(), world.seen().reuses_detected), (200, 0), "{answer:?}");
 }
