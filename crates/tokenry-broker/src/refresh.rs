@@ -270,6 +270,12 @@ impl Broker {
         }
         // Somebody else wrote the row: a reconnect, a pasted token, or a delete. Theirs stands.
         self.metrics.refreshed(provider.id.as_str(), "superseded");
+        // Where none came with it, a reconnect goes on with the refresh token that this refresh has just spent.
+        if let Some((spent, next)) = connection.refresh_token.as_ref().zip(answer.sealed.refresh.as_ref())
+            && self.store.update_spent(id, spent, next).await?
+        {
+            tracing::info!(connection = %id, "a reconnect goes on with the refresh token that came meanwhile");
+        }
         self.drop_superseded(&answer).await?;
         let newer = self.reread(connection).await?;
         newer.map_or(Err(BrokerError::NoSuchConnection), |newer| self.take_newer(&newer))

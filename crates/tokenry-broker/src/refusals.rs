@@ -144,7 +144,7 @@ impl Broker {
         if error.is_operators_fault() {
             self.blame_the_app(provider, &error).await?;
         }
-        let failed = self.plan_after(connection, provider, &error).await?;
+        let failed = self.plan_after(attempt, &error).await?;
         if let Some(reason) = &failed.quarantine {
             tracing::warn!(connection = %connection.id, provider = %provider.id, %reason, "set aside");
         } else {
@@ -155,12 +155,8 @@ impl Broker {
     }
 
     /// When to try again, and whether the provider is to be left alone until then.
-    async fn plan_after(
-        &self,
-        connection: &Connection,
-        provider: &Provider,
-        error: &OAuthError,
-    ) -> Result<Failed, BrokerError> {
+    async fn plan_after(&self, attempt: &Attempt<'_>, error: &OAuthError) -> Result<Failed, BrokerError> {
+        let Attempt { connection, provider, .. } = attempt;
         let (now, random) = (self.clock.now(), &*self.random);
         let pause = |failures, (first, last)| schedule::pause_after(failures, first, last, random);
         let failures = connection.failures + 1;
@@ -168,11 +164,15 @@ impl Broker {
         let asked = error.retry_after().or(limited.then_some(UNSAID_PAUSE));
         if let Some(asked) = asked {
             let until = now.plus(asked);
-            self.store.update_pause(&provider.id, until).await?;
+            // What a client of its own is told is for that connection alone.
+            let is_own = attempt.is_of_own_client();
+            if !is_own {
+                self.store.update_pause(&provider.id, until).await?;
+            }
             return Ok(Failed {
                 spent_unknown: !limited,
                 counts: false,
-                retry_at: None,
+                retry_at: is_own.then_some(until),
                 renew_at: until.plus(schedule::spread(UNSAID_PAUSE, random)?),
                 quarantine: None,
             });
