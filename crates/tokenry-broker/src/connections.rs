@@ -120,10 +120,10 @@ impl Broker {
         if let Some(waiting) = self.waiting_token(connection, now).filter(suffices) {
             return Ok(waiting);
         }
-        // A token that was never long enough tells how long the next one will be.
+        // A token tells how long the next one will live. Who wants nearly all of that would make a refresh of every read.
         let life = connection.times.expires_at.zip(connection.last_refreshed_at.or(connection.connected_at));
         if let Some((expires_at, born)) = life
-            && expires_at.since(born) < min_valid
+            && most_of(expires_at.since(born)) < min_valid
         {
             return Err(too_short(connection, expires_at.since(born)));
         }
@@ -322,12 +322,21 @@ const fn there(found: bool) -> Result<(), BrokerError> {
     if found { Ok(()) } else { Err(BrokerError::NoSuchConnection) }
 }
 
+/// The longest life that can be asked for of tokens that live so long: a tenth of it, at most a minute, less.
+fn most_of(life: Duration) -> Duration {
+    life.saturating_sub(Duration::from_mins(1).min(life / 10))
+}
+
 fn too_short(connection: &Connection, life: Duration) -> BrokerError {
     // A life of an hour is an hour, whatever the answer's way cost.
     let seconds = life.as_secs_f64().round();
     BrokerError::field(
         "min_valid_for",
-        format!("is more than {} gives: its tokens live for {seconds} s; ask for less", connection.provider),
+        format!(
+            "is more than {} gives: its tokens live for {seconds} s; ask for at most {} s",
+            connection.provider,
+            most_of(life).as_secs()
+        ),
     )
 }
 

@@ -261,6 +261,13 @@ impl Broker {
                 self.granted(provider, tokens, &scopes, values).await
             }
             Given::ClientCredentials { client, scopes } => {
+                if client.is_none() && provider.kind() != Kind::ClientCredentials {
+                    // What the operator's client may do as itself is not every user's to do.
+                    return Err(BrokerError::field(
+                        "client_id",
+                        "must be given: this server's own client is there to connect people's accounts",
+                    ));
+                }
                 self.first_token(provider, client, fields::scopes(&scopes)?, values).await
             }
         }

@@ -81,6 +81,16 @@ pub(crate) struct Attempt<'a> {
     pub(crate) spent: SecretString,
 }
 
+impl Attempt<'_> {
+    /// Whether it is made with a client that belongs to the connection alone: what the provider says of that client says
+    /// nothing of the operator's.
+    pub(crate) fn is_of_own_client(&self) -> bool {
+        self.connection.kind == CredentialKind::ClientCredentials
+            && serde_json::from_str::<OwnClient>(self.spent.expose_secret())
+                .is_ok_and(|client| !client.id.is_empty())
+    }
+}
+
 impl Broker {
     /// A fresh access token for a connection. Callers who come while one is being fetched share it, and one who goes away
     /// does not end it.
@@ -260,6 +270,12 @@ impl Broker {
         }
         // Somebody else wrote the row: a reconnect, a pasted token, or a delete. Theirs stands.
         self.metrics.refreshed(provider.id.as_str(), "superseded");
+        // Where none came with it, a reconnect goes on with the refresh token that this refresh has just spent.
+        if let Some((spent, next)) = connection.refresh_token.as_ref().zip(answer.sealed.refresh.as_ref())
+            && self.store.update_spent(id, spent, next).await?
+        {
+            tracing::info!(connection = %id, "a reconnect goes on with the refresh token that came meanwhile");
+        }
         self.drop_superseded(&answer).await?;
         let newer = self.reread(connection).await?;
         newer.map_or(Err(BrokerError::NoSuchConnection), |newer| self.take_newer(&newer))

@@ -22,6 +22,8 @@ const HOLD: Duration = Duration::from_secs(2);
 const WINDOW: Duration = Duration::from_mins(1);
 /// So many connections refused within the window, and more than were refreshed, are an incident.
 const STORM: i64 = 5;
+/// They must be of so many people, or of all who have any there: nobody's own grants close a provider to the others.
+const STORM_PEOPLE: i64 = 3;
 /// How long an open circuit waits before it lets one refresh through; each further wait is twice as long, up to the last.
 const FIRST_WAIT: Duration = Duration::from_mins(1);
 const LAST_WAIT: Duration = Duration::from_hours(1);
@@ -107,7 +109,8 @@ impl Broker {
     pub(crate) async fn answered(&self, attempt: &Attempt<'_>) {
         let provider = attempt.provider;
         self.successes.add(&provider.id, self.clock.now());
-        if attempt.health.circuit.is_none() && attempt.health.fault.is_none() {
+        if attempt.is_of_own_client() || (attempt.health.circuit.is_none() && attempt.health.fault.is_none())
+        {
             return;
         }
         match self.store.close_circuit(&provider.id).await {
@@ -126,6 +129,10 @@ impl Broker {
         if error.is_final_refusal() {
             return self.refused(attempt, error).await;
         }
+        if error.is_operators_fault() && attempt.is_of_own_client() {
+            // The one client that is refused is the connection's own.
+            return self.mark(attempt, error).await;
+        }
         let Attempt { connection, provider, .. } = attempt;
         let outcome = match &error {
             OAuthError::RateLimited { .. } => "rate_limited",
@@ -137,7 +144,7 @@ impl Broker {
         if error.is_operators_fault() {
             self.blame_the_app(provider, &error).await?;
         }
-        let failed = self.plan_after(connection, provider, &error).await?;
+        let failed = self.plan_after(attempt, &error).await?;
         if let Some(reason) = &failed.quarantine {
             tracing::warn!(connection = %connection.id, provider = %provider.id, %reason, "set aside");
         } else {
@@ -148,12 +155,8 @@ impl Broker {
     }
 
     /// When to try again, and whether the provider is to be left alone until then.
-    async fn plan_after(
-        &self,
-        connection: &Connection,
-        provider: &Provider,
-        error: &OAuthError,
-    ) -> Result<Failed, BrokerError> {
+    async fn plan_after(&self, attempt: &Attempt<'_>, error: &OAuthError) -> Result<Failed, BrokerError> {
+        let Attempt { connection, provider, .. } = attempt;
         let (now, random) = (self.clock.now(), &*self.random);
         let pause = |failures, (first, last)| schedule::pause_after(failures, first, last, random);
         let failures = connection.failures + 1;
@@ -161,11 +164,15 @@ impl Broker {
         let asked = error.retry_after().or(limited.then_some(UNSAID_PAUSE));
         if let Some(asked) = asked {
             let until = now.plus(asked);
-            self.store.update_pause(&provider.id, until).await?;
+            // What a client of its own is told is for that connection alone.
+            let is_own = attempt.is_of_own_client();
+            if !is_own {
+                self.store.update_pause(&provider.id, until).await?;
+            }
             return Ok(Failed {
                 spent_unknown: !limited,
                 counts: false,
-                retry_at: None,
+                retry_at: is_own.then_some(until),
                 renew_at: until.plus(schedule::spread(UNSAID_PAUSE, random)?),
                 quarantine: None,
             });
@@ -232,11 +239,13 @@ impl Broker {
         let now = self.clock.now();
         let since = now.minus(WINDOW);
         // In this order: whoever opens the circuit does so before the refusals are taken back.
-        let refused = self.store.count_refused(&provider.id, since).await?;
+        let (refused, people) = self.store.count_refused(&provider.id, since).await?;
         let health = self.store.find_health(&provider.id).await?;
         let open = health.circuit.as_ref().filter(|circuit| now.since(circuit.opened_at) < BELIEVED_AFTER);
         let day_old = health.circuit.is_some() && open.is_none();
-        let outnumbered = refused >= STORM && refused > self.successes.since(&provider.id, since);
+        let outnumbered = refused >= STORM
+            && refused > self.successes.since(&provider.id, since)
+            && people >= self.store.count_people(&provider.id, STORM_PEOPLE).await?;
         if open.is_none() && (!outnumbered || day_old) {
             return self.mark(attempt, error).await;
         }

@@ -301,7 +301,8 @@ impl Store {
         })
     }
 
-    /// The user's live connection for an account at a provider.
+    /// The user's live connection for an account at a provider, with these settings: one number may be two accounts at two
+    /// tenants.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away or the row cannot be read.
@@ -310,17 +311,19 @@ impl Store {
         user: UserId,
         provider: &ProviderId,
         account_id: &str,
+        values: &Values,
     ) -> Result<Option<Connection>, StoreError> {
         let sql = concat!(
             "SELECT ",
             columns!(),
             " FROM connections c WHERE c.user_id = $1 AND c.provider = $2 AND c.account_id = $3 \
-             AND c.deleted_at IS NULL"
+             AND c.settings = $4 AND c.deleted_at IS NULL"
         );
         let row: Option<ConnectionRow> = on!(self, read, |pool| sqlx::query_as(sql)
             .bind(user.get())
             .bind(provider.as_str())
             .bind(account_id)
+            .bind(write_values(values))
             .fetch_optional(pool)
             .await)?;
         row.map(Connection::try_from).transpose()

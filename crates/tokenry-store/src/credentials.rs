@@ -47,6 +47,29 @@ impl Store {
         Ok(rows == 1)
     }
 
+    /// A refresh comes too late for its row, and has spent the refresh token that the row still holds: the next one is put in
+    /// its place. Returns whether the row held it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away.
+    pub async fn update_spent(
+        &self,
+        id: ConnectionId,
+        spent: &Sealed,
+        next: &Sealed,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE connections SET sealed_refresh = $3, generation = generation + 1 \
+                   WHERE id = $1 AND sealed_refresh = $2 AND deleted_at IS NULL";
+        let rows = on!(self, write, |pool| sqlx::query(sql)
+            .bind(id.get())
+            .bind(spent.as_bytes())
+            .bind(next.as_bytes())
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected()))?;
+        Ok(rows == 1)
+    }
+
     /// Marks a connection as to be connected again, if it still has the credential of `generation`. The credential is
     /// kept, and no longer renewed. Returns whether it was written.
     ///

@@ -184,15 +184,34 @@ impl Store {
         Ok(())
     }
 
-    /// How many connections of a provider were refused since `since`.
+    /// How many connections of a provider were refused since `since`, and of how many people.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away.
-    pub async fn count_refused(&self, provider: &ProviderId, since: Timestamp) -> Result<i64, StoreError> {
-        let sql = "SELECT COUNT(*) FROM connections WHERE provider = $1 AND refused_at >= $2 AND deleted_at IS NULL";
-        let (count,): (i64,) = on!(self, read, |pool| sqlx::query_as(sql)
+    pub async fn count_refused(
+        &self,
+        provider: &ProviderId,
+        since: Timestamp,
+    ) -> Result<(i64, i64), StoreError> {
+        let sql = "SELECT COUNT(*), COUNT(DISTINCT user_id) FROM connections \
+                   WHERE provider = $1 AND refused_at >= $2 AND deleted_at IS NULL";
+        Ok(on!(self, read, |pool| sqlx::query_as(sql)
             .bind(provider.as_str())
             .bind(since.micros())
+            .fetch_one(pool)
+            .await)?)
+    }
+
+    /// How many people have a connection at a provider that is renewed; `most`, if there are more.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away.
+    pub async fn count_people(&self, provider: &ProviderId, most: i64) -> Result<i64, StoreError> {
+        let sql = "SELECT COUNT(*) FROM (SELECT DISTINCT user_id FROM connections WHERE provider = $1 \
+                   AND deleted_at IS NULL AND kind IN ('oauth2', 'client_credentials') LIMIT $2) AS people";
+        let (count,): (i64,) = on!(self, read, |pool| sqlx::query_as(sql)
+            .bind(provider.as_str())
+            .bind(most)
             .fetch_one(pool)
             .await)?;
         Ok(count)

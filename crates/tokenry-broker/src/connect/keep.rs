@@ -186,7 +186,9 @@ impl Broker {
     ) -> Result<Option<Connection>, BrokerError> {
         match &granted.account {
             Some(account) => {
-                Ok(self.store.find_connection_by_account(place.user, &place.provider, &account.id).await?)
+                let (user, provider) = (place.user, &place.provider);
+                let values = &granted.credential.values;
+                Ok(self.store.find_connection_by_account(user, provider, &account.id, values).await?)
             }
             None => Ok(None),
         }

@@ -2,6 +2,11 @@
 ALTER TABLE connections ADD COLUMN requested_scopes TEXT NOT NULL DEFAULT '';
 ALTER TABLE connections ADD COLUMN settings         TEXT NOT NULL DEFAULT '{}';
 
+-- One number may be two accounts at two places of one service (its tenants).
+DROP INDEX connections_by_account;
+CREATE UNIQUE INDEX connections_by_account ON connections (user_id, provider, account_id, settings)
+    WHERE deleted_at IS NULL AND account_id IS NOT NULL;
+
 -- What happened, and what comes: when the background renews it (renew_at) or keeps an idle refresh token alive (keep_at),
 -- and when the grant ends (ends_at, idle_ends_at).
 ALTER TABLE connections ADD COLUMN connected_at      INTEGER;

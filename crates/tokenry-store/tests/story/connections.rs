@@ -3,7 +3,7 @@
 use tokenry_model::{ConnectionId, ConnectionState, CredentialKind};
 use tokenry_store::StoreError;
 
-use crate::fixture::{NOW, after, grant, name, oauth, plain, provider, sealed, stores};
+use crate::fixture::{NOW, after, grant, name, oauth, plain, provider, realm, sealed, stores};
 
 #[tokio::test]
 async fn a_connection_comes_back_as_it_was_added() {
@@ -110,7 +110,7 @@ async fn deleting_wipes_the_sealed_bytes_and_queues_the_revocation_with_it() {
 
         assert!(db.store.find_connection(ada, id).await.unwrap().unwrap().connection.is_none());
         let github = provider("github");
-        assert!(db.store.find_connection_by_account(ada, &github, "42").await.unwrap().is_none());
+        assert!(db.store.find_connection_by_account(ada, &github, "42", &realm()).await.unwrap().is_none());
         // What is gone stays gone, whoever still holds its id.
         assert!(!db.store.delete_connection(ada, id, true, after(8)).await.unwrap());
         assert!(!db.store.update_connection_name(ada, id, &name("x"), NOW).await.unwrap());
@@ -162,7 +162,7 @@ async fn one_live_connection_for_one_account_of_one_user() {
         db.add_grant(ada, "43").await;
         let bobs = db.add_grant(bob, "42").await;
         let github = provider("github");
-        let found = db.store.find_connection_by_account(ada, &github, "42").await.unwrap().unwrap();
+        let found = db.store.find_connection_by_account(ada, &github, "42", &realm()).await.unwrap().unwrap();
         assert_eq!((found.id, found.access_token.as_bytes()), (id, &b"sealed access"[..]));
         let sharer = async |account: &str, except| {
             db.store.find_account_sharer(&github, account, except).await.unwrap()

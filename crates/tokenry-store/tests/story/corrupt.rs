@@ -4,7 +4,7 @@
 use tokenry_model::{ConnectionId, StateHash, UserId, Username};
 use tokenry_store::{Store, StoreError};
 
-use crate::fixture::{Fixture, NOW, after, bytes, flow, provider, stores};
+use crate::fixture::{Fixture, NOW, after, bytes, flow, provider, realm, stores};
 
 /// The error is about this row, and says so in words.
 #[track_caller]
@@ -41,7 +41,7 @@ async fn nonsense_in_a_connection_is_an_error_that_names_the_connection() {
             assert_corrupt(db.store.list_connections(ada, 0, 10).await, &row, nonsense);
             if !nonsense.contains("provider") {
                 let github = provider("github");
-                let found = db.store.find_connection_by_account(ada, &github, "42").await;
+                let found = db.store.find_connection_by_account(ada, &github, "42", &realm()).await;
                 assert_corrupt(found, &row, nonsense);
             }
         }
@@ -79,7 +79,7 @@ async fn an_id_below_one_is_an_error() {
             db.execute(format!("UPDATE connections SET id = {bad} WHERE id = {id}")).await;
             let found = db.store.find_connection(ada, ConnectionId::new(bad)).await;
             assert_corrupt(found, &format!("connections {bad}"), "a connection");
-            let found = db.store.find_connection_by_account(ada, &provider("github"), "43").await;
+            let found = db.store.find_connection_by_account(ada, &provider("github"), "43", &realm()).await;
             assert_corrupt(found, &format!("connections {bad}"), "a connection by its account");
             assert_corrupt(db.store.list_connections(ada, -10, 10).await, "connections", "a list");
             let sharer = db.store.find_account_sharer(&provider("github"), "43", ConnectionId::new(9)).await;

@@ -168,13 +168,18 @@ pub(crate) fn grant(user: UserId, account: &str) -> NewConnection {
     }
 }
 
+/// The settings of every grant here.
+pub(crate) fn realm() -> Values {
+    Values::from([("realm".to_owned(), "7".to_owned())])
+}
+
 /// An OAuth credential that expires so many seconds after the beginning, and is due a minute before.
 pub(crate) fn oauth(scopes: &str, expires_s: u64) -> NewCredential {
     NewCredential {
         kind: CredentialKind::OAuth2,
         requested: Scopes::split(scopes, " "),
         scopes: Scopes::split(scopes, " "),
-        values: Values::from([("realm".to_owned(), "7".to_owned())]),
+        values: realm(),
         times: Deadlines {
             expires_at: Some(after(expires_s)),
             due_at: Some(after(expires_s - 60)),

@@ -72,10 +72,20 @@ async fn refusals_are_counted_by_provider_and_time_and_can_be_taken_back() {
         for (id, at) in ids.iter().zip([after(0), after(50), after(55)]) {
             db.store.update_refused(*id, 1, at).await.unwrap();
         }
+        let grace = db.user().await;
+        db.add_plain(db.user().await).await;
+        assert_eq!(
+            db.store.count_people(&github, 3).await.unwrap(),
+            1,
+            "a pasted token is refused by nobody"
+        );
+        db.add_grant(grace, "4").await;
+        assert_eq!(db.store.count_people(&github, 3).await.unwrap(), 2);
+        assert_eq!(db.store.count_people(&github, 1).await.unwrap(), 1);
         // Of another generation: somebody connected it again meanwhile.
         db.store.update_refused(ids[0], 2, after(55)).await.unwrap();
-        assert_eq!(db.store.count_refused(&github, after(50)).await.unwrap(), 2);
-        assert_eq!(db.store.count_refused(&spotify, NOW).await.unwrap(), 0);
+        assert_eq!(db.store.count_refused(&github, after(50)).await.unwrap(), (2, 1));
+        assert_eq!(db.store.count_refused(&spotify, NOW).await.unwrap(), (0, 0));
         for id in &ids {
             assert!(db.store.update_reconnect_required(*id, 1, "invalid_grant").await.unwrap());
         }
@@ -89,7 +99,7 @@ async fn refusals_are_counted_by_provider_and_time_and_can_be_taken_back() {
         for (id, state) in ids.iter().zip(states) {
             assert_eq!(db.connection(ada, *id).await.state, state, "{}: {id}", db.name);
         }
-        assert_eq!(db.store.count_refused(&github, NOW).await.unwrap(), 1);
+        assert_eq!(db.store.count_refused(&github, NOW).await.unwrap(), (1, 1));
         // They are due again, and whoever refreshes them ends it.
         assert_eq!(db.connection(ada, ids[1]).await.times.renew_at, Some(after(90)));
         let new = sealed("new", None);

@@ -7,6 +7,7 @@
 
 mod again;
 mod ahead;
+mod attacks;
 mod better_auth;
 mod browser_binding;
 mod callback_errors;

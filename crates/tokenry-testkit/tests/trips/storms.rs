@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, SqliteConnection};
 use tokenry_model::ProviderId;
-use tokenry_sandbox::{Fault, FaultKind};
-use tokenry_testkit::app::TestUser;
+use tokenry_sandbox::{Endpoint, Fault, FaultKind, Grant};
+use tokenry_testkit::app::{CLIENT_ID, CLIENT_SECRET, TestUser};
 
 use crate::world::{PAST_EXPIRY, World, eventually};
 
@@ -121,6 +121,55 @@ async fn one_refused_grant_among_many_marks_exactly_one() {
     let refused = lost.get_token(id).await.expect_error(409, "reconnect_required");
     assert!(refused.text("message").contains("invalid_grant"), "{refused:?}");
     assert_eq!(town.world.seen().refresh_attempts, CONNECTIONS + 1);
+}
+
+#[tokio::test]
+async fn one_person_s_worthless_grants_close_the_provider_to_nobody() {
+    let world = World::start().await;
+    let (ada, eve, bob) =
+        (world.app.user("ada").await, world.app.user("eve").await, world.app.user("bob").await);
+    let good = world.connect(&ada, "grace").await;
+    world.connect(&bob, "linus").await;
+    let mut worthless = Vec::new();
+    for n in 0..10 {
+        let body = serde_json::json!({
+            "service": "sandbox", "kind": "oauth2", "name": format!("worthless {n}"), "expires_in": 60,
+            "access_token": format!("made-up-{n}"), "refresh_token": format!("made-up-as-well-{n}"),
+        });
+        let added = eve.api.post(&eve.path("connections"), &body).await;
+        worthless.push(added.expect(reqwest::StatusCode::CREATED).json()["id"].as_i64().unwrap());
+    }
+    world.app.clock.advance(PAST_EXPIRY);
+    let mut reads = tokio::task::JoinSet::new();
+    for id in worthless {
+        let eve = eve.clone();
+        reads.spawn(async move { eve.get_token(id).await });
+    }
+    for answer in reads.join_all().await {
+        answer.expect_error(409, "reconnect_required");
+    }
+    ada.token_of(good).await;
+}
+
+#[tokio::test]
+async fn a_client_of_a_person_s_own_that_is_refused_marks_that_connection_and_not_the_provider_s_app() {
+    let world = World::start().await;
+    let user = world.app.user("ada").await;
+    let other = world.connect(&user, "grace").await;
+    let body = serde_json::json!({
+        "service": "sandbox", "kind": "client_credentials",
+        "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET,
+    });
+    let added = user.api.post(&user.path("connections"), &body).await.expect(reqwest::StatusCode::CREATED);
+    let id = added.json()["id"].as_i64().unwrap();
+    world.app.clock.advance(PAST_EXPIRY);
+    let refused = FaultKind::OAuthError { code: "invalid_client".into(), status: 401 };
+    let grant = Some(Grant::ClientCredentials);
+    world.sandbox.inject(Fault { grant, ..Fault::once(Endpoint::Token, refused) });
+    let answer = user.get_token(id).await.expect_error(409, "reconnect_required");
+    assert!(answer.text("message").contains("invalid_client"), "{answer:?}");
+    assert_eq!(user.detail(other).await["provider_trouble"], serde_json::Value::Null);
+    user.token_of(other).await;
 }
 
 #[tokio::test]
