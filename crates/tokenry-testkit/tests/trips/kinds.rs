@@ -97,9 +97,12 @@ async fn the_operators_client_serves_where_a_person_has_none() {
     services.app.clock.advance(PAST_EXPIRY);
     assert_ne!(services.token(&detail["id"]).await["token"], first);
     // There is none at this one.
-    let none = services.import(&json!({"kind": "client_credentials", "service": "spotify"})).await;
+    let none = services.import(&json!({"kind": "client_credentials", "service": "amadeus"})).await;
     let none = none.expect_error(409, "provider_not_configured");
-    assert!(none.text("message").contains("providers.spotify.client_id"), "{none:?}");
+    assert!(none.text("message").contains("providers.amadeus.client_id"), "{none:?}");
+    // At this one it is there to connect people's accounts.
+    let refused = services.import(&json!({"kind": "client_credentials", "service": "sandbox"})).await;
+    assert!(refused.expect_error(422, "invalid_field").text("message").contains("`client_id`"));
 }
 
 #[tokio::test]
