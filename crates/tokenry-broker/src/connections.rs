@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokenry_model::{
     Connection, ConnectionId, ConnectionState, CredentialKind, SecretString, Timestamp, UserId, Values,
 };
-use tokenry_oauth::Provider;
+use tokenry_oauth::{OAuthError, Provider};
 use tokenry_store::NewConnection;
 
 use crate::boot::Broker;
@@ -129,6 +129,12 @@ impl Broker {
         }
         match self.refresh(connection).await {
             Ok(fresh) if suffices(&fresh) => Ok(fresh),
+            // Another process has the lease; what it gets is not here yet.
+            Ok(fresh) if fresh.expires_at == stored.expires_at => {
+                let what = "another process is refreshing this token at the moment".to_owned();
+                let cause = OAuthError::Unavailable { retry_after: Some(Duration::from_secs(1)), what };
+                Err(BrokerError::provider(connection.provider.as_str(), cause))
+            }
             Ok(fresh) => {
                 Err(too_short(connection, fresh.expires_at.map(|at| at.since(now)).unwrap_or_default()))
             }

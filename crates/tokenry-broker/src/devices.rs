@@ -19,7 +19,7 @@ use crate::sessions::{Claims, ENDED};
 /// No code is waited for longer.
 const LONGEST: Duration = Duration::from_hours(1);
 /// For so long nobody else asks while one asks: longer than a call may take.
-const ASKING: Duration = Duration::from_mins(1);
+const ASKING: Duration = Duration::from_mins(2);
 /// By so much the pause grows when the provider is asked too often (RFC 8628 §3.5).
 const SLOWER_S: i64 = 5;
 /// Nobody is made to wait longer between two questions.

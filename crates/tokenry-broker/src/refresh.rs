@@ -202,17 +202,10 @@ impl Broker {
     /// Calls the provider while the lease is held, and kept for as long as the provider takes.
     async fn refresh_claimed(&self, attempt: &Attempt<'_>) -> Result<HandedOut, BrokerError> {
         let connection = attempt.connection;
-        let mut call = std::pin::pin!(self.ask(attempt));
-        let answer = loop {
-            tokio::select! {
-                answer = &mut call => break answer,
-                () = tokio::time::sleep(RENEW_LEASE) => {
-                    let until = self.clock.now().plus(LEASE);
-                    if let Err(error) = self.store.update_lease(connection.id, &self.process, until).await {
-                        tracing::warn!(connection = %connection.id, %error, "a lease could not be kept");
-                    }
-                }
-            }
+        // Side by side: a database that takes its time must not keep us from reading the answer.
+        let answer = tokio::select! {
+            answer = self.ask(attempt) => answer,
+            never = self.keep_lease(connection.id) => match never {},
         };
         match answer {
             Ok(tokens) => {
@@ -221,7 +214,26 @@ impl Broker {
                 self.answered(attempt).await;
                 Ok(fresh)
             }
-            Err(error) => Err(self.failed(attempt, error).await?),
+            Err(error) => {
+                let error = self.failed(attempt, error).await?;
+                // Somebody may have connected it again, or deleted it, while the provider was asked.
+                match self.reread(connection).await? {
+                    None => Err(BrokerError::NoSuchConnection),
+                    Some(newer) if newer.generation != connection.generation => self.take_newer(&newer),
+                    Some(_) => Err(error),
+                }
+            }
+        }
+    }
+
+    /// Keeps the lease for as long as this is awaited.
+    async fn keep_lease(&self, id: ConnectionId) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(RENEW_LEASE).await;
+            let until = self.clock.now().plus(LEASE);
+            if let Err(error) = self.store.update_lease(id, &self.process, until).await {
+                tracing::warn!(connection = %id, %error, "a lease could not be kept");
+            }
         }
     }
 
@@ -256,6 +268,7 @@ impl Broker {
             account: connection.account.clone(),
             generation: connection.generation,
             sealed,
+            spent: connection.refresh_token.clone(),
             credential,
         };
         let Some(written) = self.write_or_spool(&answer, &tokens.access_token).await? else {
@@ -270,12 +283,6 @@ impl Broker {
         }
         // Somebody else wrote the row: a reconnect, a pasted token, or a delete. Theirs stands.
         self.metrics.refreshed(provider.id.as_str(), "superseded");
-        // Where none came with it, a reconnect goes on with the refresh token that this refresh has just spent.
-        if let Some((spent, next)) = connection.refresh_token.as_ref().zip(answer.sealed.refresh.as_ref())
-            && self.store.update_spent(id, spent, next).await?
-        {
-            tracing::info!(connection = %id, "a reconnect goes on with the refresh token that came meanwhile");
-        }
         self.drop_superseded(&answer).await?;
         let newer = self.reread(connection).await?;
         newer.map_or(Err(BrokerError::NoSuchConnection), |newer| self.take_newer(&newer))

@@ -66,6 +66,14 @@ impl Successes {
     }
 }
 
+/// What a provider said, as far as it says nothing of anybody.
+fn code_of(error: &OAuthError) -> String {
+    match error {
+        OAuthError::Refused { code, .. } => code.clone(),
+        other => other.to_string(),
+    }
+}
+
 impl Broker {
     /// Whether the provider may be asked for this connection now, and how it is doing.
     ///
@@ -218,7 +226,8 @@ impl Broker {
     /// The provider refuses this server itself. Nobody's connection is to blame; the background leaves it alone for a while.
     async fn blame_the_app(&self, provider: &Provider, error: &OAuthError) -> Result<(), BrokerError> {
         let now = self.clock.now();
-        let fault = format!("{} refuses this server's own registration: {error}", provider.name);
+        // Others read it: of the provider's own words nothing but the code.
+        let fault = format!("{} refuses this server's own registration ({})", provider.name, code_of(error));
         self.store.update_fault(&provider.id, &fault, now).await?;
         let first = self.store.open_circuit(&provider.id, &fault, now.plus(FIRST_WAIT), now).await?;
         if first {
@@ -249,7 +258,8 @@ impl Broker {
         if open.is_none() && (!outnumbered || day_old) {
             return self.mark(attempt, error).await;
         }
-        let reason = format!("{} refused {refused} connections within a minute ({error})", provider.name);
+        let code = code_of(&error);
+        let reason = format!("{} refused {refused} connections within a minute ({code})", provider.name);
         let until = open.map_or_else(|| now.plus(FIRST_WAIT), |circuit| circuit.until);
         if open.is_none() && self.store.open_circuit(&provider.id, &reason, until, now).await? {
             tracing::error!(
@@ -264,7 +274,8 @@ impl Broker {
         let failed = Failed {
             spent_unknown: false,
             counts: false,
-            retry_at: None,
+            // The next try that the circuit lets through is somebody else's.
+            retry_at: Some(until.plus(spread)),
             renew_at: until.plus(spread),
             quarantine: None,
         };

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::boot::Broker;
 use crate::error::BrokerError;
+use crate::schedule;
 
 /// How often it is looked for what is due.
 const ROUND: Duration = Duration::from_secs(1);
@@ -24,6 +25,8 @@ const AT_ONCE: u32 = 128;
 const RATE_PER_S: u32 = 50;
 /// A provider that wants to be left alone for longer is come back to later.
 const SHORT_PAUSE: Duration = Duration::from_secs(5);
+/// How long one is put off whose provider could not even be asked.
+const PUT_OFF: Duration = Duration::from_mins(10);
 /// What nobody has read for so long is not refreshed ahead of time: its next reader waits for it.
 const UNREAD: Duration = Duration::from_hours(7 * 24);
 
@@ -119,8 +122,21 @@ impl Broker {
             && cause.retry_after().is_some()
         {
             pausing.store(true, Ordering::Relaxed);
+        } else if let Err(error) = &outcome {
+            self.put_off(&connection, error).await;
         }
         outcome.is_ok()
+    }
+
+    /// One that failed before its provider was asked comes again later: it must not stand in the way of the others.
+    async fn put_off(&self, connection: &Connection, error: &BrokerError) {
+        let now = self.clock.now();
+        let Ok(pause) = schedule::spread(PUT_OFF, &*self.random) else { return };
+        match self.store.update_put_off(connection.id, now.plus(pause), now).await {
+            Ok(true) => tracing::warn!(connection = %connection.id, %error, "could not be renewed; put off"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(connection = %connection.id, %error, "could not be put off"),
+        }
     }
 
     fn find_stored(&self, id: &ProviderId) -> Result<std::sync::Arc<Provider>, BrokerError> {
@@ -135,9 +151,18 @@ impl Broker {
 
     /// Writes down when tokens were last handed out. A read costs no write that way; a crash loses some seconds of it.
     pub(crate) async fn write_uses(&self) -> Result<(), BrokerError> {
-        let used: Vec<_> = self.used.lock().unwrap_or_else(PoisonError::into_inner).drain().collect();
+        let mut used: Vec<_> = self.used.lock().unwrap_or_else(PoisonError::into_inner).drain().collect();
+        // In one order, so that two processes never wait for each other.
+        used.sort_unstable_by_key(|(id, _)| id.get());
         for some in used.chunks(500) {
-            self.store.update_used(some).await?;
+            if let Err(error) = self.store.update_used(some).await {
+                // Written down the next time, but for what was used since.
+                let mut later = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+                for (id, at) in &used {
+                    later.entry(*id).or_insert(*at);
+                }
+                return Err(error.into());
+            }
         }
         Ok(())
     }

@@ -132,6 +132,13 @@ impl Broker {
     /// delete or a pasted token, what the provider answered must not outlive that.
     pub(crate) async fn drop_superseded(&self, answer: &Spooled) -> Result<(), BrokerError> {
         let (user, id) = (answer.user_id, answer.connection_id);
+        // Where none came with it, a reconnect goes on with the refresh token that was spent for this answer.
+        if let Some((spent, next)) = answer.spent.as_ref().zip(answer.sealed.refresh.as_ref())
+            && self.store.update_spent(id, spent, next).await?
+        {
+            tracing::info!(connection = %id, "a reconnect goes on with the refresh token that came meanwhile");
+            return Ok(());
+        }
         let newer = self.store.find_connection(user, id).await?.and_then(|owned| owned.connection);
         if newer.is_some_and(|newer| {
             newer.kind.is_renewed() && !matches!(newer.state, ConnectionState::Revoked { .. })

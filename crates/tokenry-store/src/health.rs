@@ -229,7 +229,8 @@ impl Store {
         retry_at: Timestamp,
     ) -> Result<u64, StoreError> {
         let sql = "UPDATE connections SET state = 'ok', state_reason = NULL, refused_at = NULL, \
-                   renew_at = CASE WHEN due_at IS NULL THEN NULL ELSE $3 END, retry_at = NULL \
+                   renew_at = CASE WHEN due_at IS NULL THEN NULL ELSE $3 END, \
+                   keep_at = CASE WHEN idle_ends_at IS NULL THEN NULL ELSE $3 END, retry_at = NULL \
                    WHERE provider = $1 AND refused_at >= $2 AND deleted_at IS NULL";
         Ok(on!(self, write, |pool| sqlx::query(sql)
             .bind(provider.as_str())

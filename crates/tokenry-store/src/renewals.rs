@@ -144,6 +144,29 @@ impl Store {
             .map(|done| done.rows_affected()))?)
     }
 
+    /// Puts off a renewal that is due. Returns whether it was due.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away.
+    pub async fn update_put_off(
+        &self,
+        id: ConnectionId,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE connections SET renew_at = CASE WHEN renew_at <= $3 THEN $2 ELSE renew_at END, \
+                   keep_at = CASE WHEN keep_at <= $3 THEN $2 ELSE keep_at END \
+                   WHERE id = $1 AND (renew_at <= $3 OR keep_at <= $3) AND deleted_at IS NULL";
+        let rows = on!(self, write, |pool| sqlx::query(sql)
+            .bind(id.get())
+            .bind(until.micros())
+            .bind(now.micros())
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected()))?;
+        Ok(rows == 1)
+    }
+
     /// Writes down when tokens were last handed out.
     ///
     /// # Errors

@@ -29,6 +29,8 @@ pub struct Spooled {
     pub generation: i64,
     /// The tokens, sealed for the connection.
     pub sealed: SealedCredential,
+    /// The refresh token that was spent for them, sealed as the row held it.
+    pub spent: Option<Sealed>,
     /// What goes beside them.
     pub credential: NewCredential,
 }
@@ -42,6 +44,7 @@ struct SpoolFile {
     generation: i64,
     access: String,
     refresh: Option<String>,
+    spent: Option<String>,
     scopes: Scopes,
     times: [Option<i64>; 6],
     values: Values,
@@ -58,6 +61,7 @@ impl From<&Spooled> for SpoolFile {
             generation: spooled.generation,
             access: encode(&spooled.sealed.access),
             refresh: spooled.sealed.refresh.as_ref().map(encode),
+            spent: spooled.spent.as_ref().map(encode),
             scopes: spooled.credential.scopes.clone(),
             times: spooled.credential.times.to_micros(),
             values: spooled.credential.values.clone(),
@@ -124,11 +128,14 @@ impl Spool {
 
     /// Writes over a file that was set aside, and no byte beyond it: what it gave up, somebody else might take.
     fn write_into_reserve(&self, unfinished: &Path, mut bytes: Vec<u8>) -> io::Result<()> {
-        let full = || io::Error::from(io::ErrorKind::StorageFull);
-        let reserve = self.reserves().find(|path| path.exists()).ok_or_else(full)?;
         // Spaces behind it are as good as nothing to whoever reads it.
         bytes.resize(bytes.len().max(RESERVED_BYTES), b' ');
-        fs::rename(reserve, unfinished)?;
+        // One that is gone was taken by another answer: the next one, then.
+        let taken = self.reserves().find_map(|reserve| match fs::rename(reserve, unfinished) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            done => Some(done),
+        });
+        taken.unwrap_or_else(|| Err(io::ErrorKind::StorageFull.into()))?;
         let mut out = OpenOptions::new().write(true).open(unfinished)?;
         out.write_all(&bytes)?;
         out.sync_all()
@@ -204,10 +211,11 @@ fn private_file(path: &Path) -> io::Result<File> {
 
 fn read(file: SpoolFile) -> Option<Spooled> {
     let decode = |text: &str| STANDARD.decode(text).ok().map(Sealed::new);
-    let refresh = match &file.refresh {
-        Some(text) => Some(decode(text)?),
-        None => None,
+    let optional = |text: &Option<String>| match text {
+        Some(text) => decode(text).map(Some),
+        None => Some(None),
     };
+    let (refresh, spent) = (optional(&file.refresh)?, optional(&file.spent)?);
     Some(Spooled {
         user_id: UserId::new(file.user),
         connection_id: ConnectionId::new(file.connection),
@@ -215,6 +223,7 @@ fn read(file: SpoolFile) -> Option<Spooled> {
         account: file.account.map(|(id, label)| Account { id, label }),
         generation: file.generation,
         sealed: SealedCredential { access: decode(&file.access)?, refresh },
+        spent,
         credential: NewCredential {
             kind: CredentialKind::OAuth2,
             requested: Scopes::default(),
@@ -242,6 +251,7 @@ mod tests {
                 access: Sealed::new(b"\x00\xffaccess".to_vec()),
                 refresh: refresh.map(|bytes| Sealed::new(bytes.to_vec())),
             },
+            spent: refresh.map(|_| Sealed::new(b"spent".to_vec())),
             credential: NewCredential {
                 kind: CredentialKind::OAuth2,
                 requested: Scopes::default(),
