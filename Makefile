@@ -1,7 +1,7 @@
 # Everything there is to do here. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt lint deny check bench
+.PHONY: help demo test fmt lint deny check proofs bench
 
 needs := crates/tokenry-testkit/scripts/install-needs.sh
 
@@ -31,6 +31,12 @@ deny: ## check bans, licences and sources, where cargo-deny is installed
 	fi
 
 check: lint test deny ## what CI runs
+
+proofs: ## the long versions of the refresh tests: 100 rounds, 200 kills, 10 000 connections
+	@$(needs)
+	TOKENRY_TEST_ROUNDS=100 cargo test --locked --package tokenry --test lease -- --nocapture
+	TOKENRY_TEST_ROUNDS=200 cargo test --locked --package tokenry --test crash -- --nocapture
+	TOKENRY_TEST_CONNECTIONS=10000 cargo test --locked --package tokenry-testkit --test due -- --nocapture
 
 bench: ## print size, start-up, memory, and "get token" beside a bare axum handler
 	@command -v wrk >/dev/null || apt-get install -y wrk
