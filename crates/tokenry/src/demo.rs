@@ -84,6 +84,8 @@ async fn start(port: Option<u16>) -> anyhow::Result<Demo> {
     config.master_key = MasterKeySource::DataDir(data.path().join("master.key"));
     config.providers = BTreeMap::from([(ProviderId::parse("sandbox")?, settings)]);
     config.outbound.allow_private = true;
+    // The refresh that is shown is the reader's.
+    config.refresh_ahead = false;
     let (broker, _) = server::open(&config, Arc::new(SystemClock)).await?;
     let server = Server::start_on(listener, &config, broker)?;
     Ok(Demo { server, sandbox, _data: data })

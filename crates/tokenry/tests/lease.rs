@@ -38,6 +38,8 @@ fn serve(data: &Path, sandbox: &Sandbox, listen: &str) -> Process {
         .env("TOKENRY_LISTEN", listen)
         .env("TOKENRY_DATA_DIR", data)
         .env("TOKENRY_LOG__LEVEL", "error")
+        // Every refresh that is counted is a reader's.
+        .env("TOKENRY_REFRESH_AHEAD", "false")
         .env("TOKENRY_OUTBOUND__ALLOW_PRIVATE", "true")
         .env("TOKENRY_PROVIDERS__SANDBOX__ISSUER", sandbox.base_url())
         .env("TOKENRY_PROVIDERS__SANDBOX__CLIENT_ID", CLIENT_ID)

@@ -115,6 +115,8 @@ impl SandboxProcess {
             ("TOKENRY_PROVIDERS__SANDBOX__CLIENT_ID", CLIENT_ID.to_owned()),
             ("TOKENRY_PROVIDERS__SANDBOX__CLIENT_SECRET", CLIENT_SECRET.to_owned()),
             ("TOKENRY_OUTBOUND__ALLOW_PRIVATE", "true".to_owned()),
+            // Every refresh that is counted is a reader's.
+            ("TOKENRY_REFRESH_AHEAD", "false".to_owned()),
         ]
     }
 
