@@ -56,8 +56,8 @@ pub enum Given {
     },
     /// A user name and a password (RFC 7617), or two words that stand for them.
     Basic {
-        /// The user name.
-        username: String,
+        /// The user name. Some services have the key here.
+        username: SecretString,
         /// The password; some services have the key as the user, and no password.
         password: SecretString,
     },
@@ -125,6 +125,7 @@ impl Given {
             Self::Plain { token } => fields::token("token", token),
             Self::ApiKey { api_key } => fields::token("api_key", api_key),
             Self::Basic { username, password } => {
+                let username = username.expose_secret();
                 if username.is_empty() && password.expose_secret().is_empty() {
                     return Err(BrokerError::field("username", "must not be empty where the password is"));
                 }
@@ -224,7 +225,7 @@ impl Broker {
                 self.with_account(provider, api_key, pasted(CredentialKind::ApiKey, values)).await
             }
             Given::Basic { username, password } => {
-                let both = format!("{username}:{}", password.expose_secret()).into();
+                let both = format!("{}:{}", username.expose_secret(), password.expose_secret()).into();
                 self.with_account(provider, both, pasted(CredentialKind::Basic, values)).await
             }
             Given::OAuth1 { token, token_secret } => {

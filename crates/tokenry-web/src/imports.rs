@@ -51,7 +51,9 @@ pub(crate) struct ImportBody {
     token_secret: Option<SecretString>,
     #[schema(value_type = Option<String>)]
     api_key: Option<SecretString>,
-    username: Option<String>,
+    /// Some services have the key here.
+    #[schema(value_type = Option<String>)]
+    username: Option<SecretString>,
     /// May be empty, where the service has the key as the user.
     #[schema(value_type = Option<String>)]
     password: Option<SecretString>,
