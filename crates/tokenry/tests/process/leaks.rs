@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use sqlx::{Connection as _, SqliteConnection};
 use tokenry_testkit::app::{Answer, ApiClient, TestUser};
 use tokenry_testkit::browser::{Browser, Page};
 
@@ -348,10 +349,25 @@ impl Scene {
             let answer = user.get_token(id).await;
             assert!(!answer.status.is_success(), "{mood:?}: {answer:?}");
             self.keep("a failed refresh", &answer);
+            if !matches!(mood, Mood::InvalidGrant) {
+                self.let_the_pauses_pass().await;
+            }
         }
         let answer = user.get_token(id).await.expect_error(409, "reconnect_required");
         self.keep("a quarantined connection", &answer);
         user.api.delete(&user.path(&format!("connection/delete/{id}"))).await.expect(StatusCode::OK);
+    }
+
+    /// As if as much time had passed as a refresh that failed is left alone for.
+    async fn let_the_pauses_pass(&self) {
+        let url = format!("sqlite://{}", self.home.database().display());
+        let mut database = SqliteConnection::connect(&url).await.unwrap();
+        for sql in [
+            "UPDATE connections SET failures = 0, retry_at = NULL, state = 'ok', state_reason = NULL",
+            "DELETE FROM provider_health",
+        ] {
+            sqlx::query(sql).execute(&mut database).await.unwrap();
+        }
     }
 
     async fn metrics(&mut self) {
@@ -368,11 +384,21 @@ impl Scene {
         let mut names = Vec::new();
         for file in std::fs::read_dir(dir).unwrap() {
             let path = file.unwrap().path();
+            if path.is_dir() {
+                // Room that is set aside, and nothing in it.
+                for room in std::fs::read_dir(&path).unwrap() {
+                    let room = room.unwrap().path();
+                    assert!(room.extension().is_some_and(|e| e == "reserve"), "{}", room.display());
+                    self.watch.check(&room.display().to_string(), &std::fs::read(&room).unwrap());
+                }
+                names.push("spool".to_owned());
+                continue;
+            }
             self.watch.check(&path.display().to_string(), &std::fs::read(&path).unwrap());
             names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
         }
         names.sort();
-        assert_eq!(names, ["tokenry.db", "tokenry.db-shm", "tokenry.db-wal"]);
+        assert_eq!(names, ["spool", "tokenry.db", "tokenry.db-shm", "tokenry.db-wal"]);
     }
 }
 

@@ -6,11 +6,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::process::Home;
 use crate::server::Server;
 
-/// Every file of the data directory, but for the shared memory, which holds nothing of its own, and an empty log.
+/// Every file of the data directory, but for the shared memory, which holds nothing of its own, an empty log, and the room
+/// that is set aside in the spool.
 fn data(home: &Home) -> BTreeMap<String, Vec<u8>> {
     let Ok(files) = std::fs::read_dir(home.data()) else { return BTreeMap::new() };
     files
         .map(|file| file.unwrap())
+        .filter(|file| file.file_name() != "spool")
         .map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap()))
         .filter(|(name, bytes)| !(name.ends_with("-shm") || name.ends_with("-wal") && bytes.is_empty()))
         .collect()
