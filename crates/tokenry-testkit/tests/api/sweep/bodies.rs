@@ -39,7 +39,7 @@ async fn json_may_be_declared_with_parameters_in_any_case_or_as_a_kind_of_json()
         let world = World::new().await;
         for route in with_a_body() {
             let answer = route.call_with(&world.ada.api, Some(kind), sample(route).as_bytes()).await;
-            assert!(answer.status.is_success(), "{kind} {} {answer:?}", route.path);
+            assert_eq!(answer.status, route.success(), "{kind} {} {answer:?}", route.path);
         }
     }
 }
@@ -59,7 +59,7 @@ async fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_read() {
         let mut body = sample(route).as_bytes().to_vec();
         body.resize(MAX_BODY, b' ');
         let answer = route.call_with(&world.ada.api, JSON, &body).await;
-        assert!(answer.status.is_success(), "{} {answer:?}", route.path);
+        assert_eq!(answer.status, route.success(), "{} {answer:?}", route.path);
     }
 }
 

@@ -148,7 +148,7 @@ async fn the_username_in_a_path_has_no_case() {
     let world = World::new().await;
     for route in ROUTES.iter().filter(|route| route.names_user()) {
         let answer = route.call(&world.ada.api, &world.path(route, "aDA"), &[]).await;
-        assert!(answer.status.is_success(), "{} {answer:?}", route.path);
+        assert_eq!(answer.status, route.success(), "{} {answer:?}", route.path);
     }
 }
 
