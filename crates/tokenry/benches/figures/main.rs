@@ -168,9 +168,9 @@ fn list(places: &[&Installation]) {
     println!("\n## list of 100 connections, opened\n");
     for place in places {
         let running = place.serve();
-        let body = running.call("GET", "/api/users/ada/list/connections?limit=100", &place.token, "");
+        let body = running.call("GET", "/api/users/ada/get/connections?limit=100", &place.token, "");
         let bare = Bare::of_bytes(body.len());
-        let script = Script::get("/api/users/ada/list/connections?limit=100");
+        let script = Script::get("/api/users/ada/get/connections?limit=100");
         let (ours, theirs) = beside(
             setting("TOKENRY_BENCH_ROUNDS", 3),
             || running.measure(|base| load::wrk(base, &place.token, 16, &script)),
