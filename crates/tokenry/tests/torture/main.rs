@@ -18,13 +18,14 @@
 
 mod accounts;
 mod client;
-mod connecting;
-mod connections;
 #[path = "../common/mod.rs"]
 mod common;
+mod connecting;
+mod connections;
 mod counts;
-mod net;
 mod model;
+mod net;
+mod outages;
 mod replicas;
 mod world;
 
@@ -37,4 +38,10 @@ static TURN: Mutex<()> = Mutex::new(());
 fn four_replicas_on_one_file_lose_nothing() {
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     world::torture(replicas::Database::file());
+}
+
+#[test]
+fn four_replicas_on_a_postgresql_that_is_killed_lose_nothing() {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    world::torture(replicas::Database::postgres());
 }

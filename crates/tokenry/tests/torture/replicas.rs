@@ -49,7 +49,7 @@ struct Kill {
 
 /// Four processes on one database.
 pub(crate) struct Replicas {
-    pub(crate) database: Database,
+    database: Database,
     folder: TempDir,
     master_key: String,
     addresses: Vec<String>,
@@ -68,6 +68,14 @@ impl Replicas {
             addresses: (0..REPLICAS).map(|_| free_address()).collect(),
             running: (0..REPLICAS).map(|_| Mutex::new(None)).collect(),
             kills: Mutex::default(),
+        }
+    }
+
+    /// The database server, if there is one.
+    pub(crate) const fn server(&self) -> Option<&Server> {
+        match &self.database {
+            Database::File => None,
+            Database::Postgres { server, .. } => Some(server),
         }
     }
 

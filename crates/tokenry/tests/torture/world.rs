@@ -12,6 +12,7 @@ use tokenry_testkit::app::{CLIENT_ID, CLIENT_SECRET};
 use crate::client::Client;
 use crate::counts::Counts;
 use crate::net::{Checked, Net};
+use crate::outages::{Outages, Probe};
 use crate::replicas::{Database, REPLICAS, Replicas};
 
 /// How many clients there are.
@@ -32,6 +33,8 @@ pub(crate) struct World {
     stop: AtomicBool,
     names: AtomicU64,
     ids: Mutex<HashSet<i64>>,
+    /// Held by whoever kills a replica, and by whoever wants none killed.
+    pub(crate) peace: Mutex<()>,
 }
 
 impl World {
@@ -128,6 +131,7 @@ pub(crate) fn torture(database: Database) {
         stop: AtomicBool::new(false),
         names: AtomicU64::new(0),
         ids: Mutex::default(),
+        peace: Mutex::default(),
     });
     // All at once, on nothing: one of them makes the schema.
     std::thread::scope(|scope| {
@@ -141,6 +145,11 @@ pub(crate) fn torture(database: Database) {
     let ends = Instant::now() + Duration::from_secs(seconds);
     std::thread::scope(|scope| {
         scope.spawn(|| kill_replicas(&world, seed));
+        if let Some(server) = world.replicas.server() {
+            let outages = Outages { world: &world, server, probe: runtime.block_on(Probe::new(&world)) };
+            let runtime = &runtime;
+            scope.spawn(move || outages.run(runtime, Duration::from_secs(seconds)));
+        }
         scope.spawn(|| runtime.block_on(slow_the_provider_down(&world, seed)));
         while Instant::now() < ends && world.counts.violations() == 0 {
             std::thread::sleep(Duration::from_millis(100));
@@ -165,6 +174,7 @@ fn kill_replicas(world: &World, seed: u64) {
     while !world.stopped() {
         std::thread::sleep(Duration::from_millis(random.u64(500..4_000)));
         let replica = random.usize(0..REPLICAS);
+        let _turn = world.peace.lock().unwrap();
         if world.replicas.kill(replica, &world.sandbox) {
             world.counts.event("replicas killed");
             std::thread::sleep(Duration::from_millis(random.u64(50..1_500)));
