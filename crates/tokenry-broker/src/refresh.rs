@@ -202,6 +202,8 @@ impl Broker {
     /// Calls the provider while the lease is held, and kept for as long as the provider takes.
     async fn refresh_claimed(&self, attempt: &Attempt<'_>) -> Result<HandedOut, BrokerError> {
         let connection = attempt.connection;
+        // A life is counted from before the question: how long the answer was on its way, nobody knows.
+        let asked_at = self.clock.now();
         // Side by side: a database that takes its time must not keep us from reading the answer.
         let answer = tokio::select! {
             answer = self.ask(attempt) => answer,
@@ -210,7 +212,7 @@ impl Broker {
         match answer {
             Ok(tokens) => {
                 crash::point("answered");
-                let fresh = self.keep(attempt, &tokens).await?;
+                let fresh = self.keep(attempt, &tokens, asked_at).await?;
                 self.answered(attempt).await;
                 Ok(fresh)
             }
@@ -254,9 +256,14 @@ impl Broker {
     }
 
     /// Seals what came and writes it down before anybody gets it.
-    async fn keep(&self, attempt: &Attempt<'_>, tokens: &TokenSet) -> Result<HandedOut, BrokerError> {
+    async fn keep(
+        &self,
+        attempt: &Attempt<'_>,
+        tokens: &TokenSet,
+        asked_at: Timestamp,
+    ) -> Result<HandedOut, BrokerError> {
         let Attempt { connection, provider, .. } = attempt;
-        let credential = grants::renewed(provider, tokens, connection, &*self.random, self.clock.now())?;
+        let credential = grants::renewed(provider, tokens, connection, &*self.random, asked_at)?;
         let (user, id) = (connection.user_id, connection.id);
         let sealed =
             grants::seal_grant(&self.vault, user, id, &tokens.access_token, tokens.refresh_token.as_ref())?;
