@@ -43,8 +43,9 @@ const LEASE: Duration = Duration::from_secs(15);
 const RENEW_LEASE: Duration = Duration::from_secs(5);
 /// How long a reader with a dead token waits for another process: a lease that nobody keeps ends before.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long an intent that was left behind is watched before its refresh token is tried again.
-const WATCH: Duration = Duration::from_secs(2);
+/// How long whoever left an intent behind gets before its refresh token is tried again. Longer than an answer that waits for
+/// the database takes to be offered again and written.
+const WATCH: Duration = Duration::from_secs(3);
 /// How soon, and at most how seldom, the row is looked at meanwhile.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 const LAST_LOOK: Duration = Duration::from_millis(250);
@@ -146,17 +147,17 @@ impl Broker {
             let Some(spent) = self.to_be_spent(&connection, &provider)? else {
                 return self.without_refresh_token(&connection, &provider).await;
             };
-            // Whoever left an intent may have an answer and no database: it gets a moment, now that there is one.
-            let may_come_back =
-                connection.intent.is_some_and(|intent| intent.held) && began.elapsed() < WATCH;
-            if !may_come_back {
-                let health = self.may_ask(&connection, &provider).await?;
-                crash::point("unclaimed");
-                if self.claim(&connection, &spent).await? {
-                    crash::point("claimed");
-                    let attempt = Attempt { connection: &connection, provider: &provider, health, spent };
-                    return self.refresh_claimed(&attempt).await;
+            let health = self.may_ask(&connection, &provider).await?;
+            crash::point("unclaimed");
+            if self.claim(&connection, &spent).await? {
+                crash::point("claimed");
+                if connection.intent.is_some_and(|intent| intent.held)
+                    && let Some(outcome) = self.watch(&connection).await?
+                {
+                    return outcome;
                 }
+                let attempt = Attempt { connection: &connection, provider: &provider, health, spent };
+                return self.refresh_claimed(&attempt).await;
             }
             if connection.times.expires_at.is_some_and(|at| at > self.clock.now()) {
                 return self.stored_token(&connection);
@@ -193,6 +194,26 @@ impl Broker {
         let intent = RefreshIntent { token: self.intent_of(token), at: now, held: true };
         let (id, generation) = (connection.id, connection.generation);
         Ok(self.store.claim_refresh(id, generation, &self.process, now.plus(LEASE), &intent).await?)
+    }
+
+    /// Whoever left the intent behind may have an answer, and had no database. It has one again, for the lease was written:
+    /// now it gets a moment. Gives what came of that, if anything did.
+    async fn watch(
+        &self,
+        connection: &Connection,
+    ) -> Result<Option<Result<HandedOut, BrokerError>>, BrokerError> {
+        let began = Instant::now();
+        while began.elapsed() < WATCH {
+            tokio::time::sleep(LAST_LOOK).await;
+            match self.reread(connection).await? {
+                None => return Ok(Some(Err(BrokerError::NoSuchConnection))),
+                Some(newer) if newer.generation != connection.generation => {
+                    return Ok(Some(self.take_newer(&newer)));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(None)
     }
 
     pub(crate) fn intent_of(&self, token: &SecretString) -> [u8; 32] {
