@@ -27,7 +27,7 @@ impl Probe {
     pub(crate) async fn new(world: &World) -> Self {
         let said = async |ask: Ask| loop {
             match world.net.send(0, "10.200.0.1", &ask).await {
-                Ok(Reply::Said(said)) => return said,
+                Ok(Reply::Said(said)) if said.status() != 503 => return said,
                 Ok(_) => tokio::time::sleep(Duration::from_millis(100)).await,
                 Err(wrong) => panic!("{wrong}"),
             }

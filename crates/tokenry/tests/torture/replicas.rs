@@ -16,7 +16,7 @@ use crate::common::{self, Process, free_address, tokenry};
 /// How many there are.
 pub(crate) const REPLICAS: usize = 4;
 /// From when a provider spends a refresh token until its answer is on disk, on a busy machine with a slow provider.
-const GAP: Duration = Duration::from_secs(3);
+const GAP: Duration = Duration::from_secs(5);
 /// A request that was on its way when its process died may be looked at so much later.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
