@@ -202,7 +202,8 @@ fn the_rooms_are_as_architecture_md_says() {
 #[test]
 fn every_test_that_security_md_names_is_there() {
     let document = fs::read_to_string(workspace().join("SECURITY.md")).unwrap();
-    let missing = missing_tests(&document, "standard", &sources(&workspace().join("crates")).unwrap()).unwrap();
+    let missing =
+        missing_tests(&document, "standard", &sources(&workspace().join("crates")).unwrap()).unwrap();
     assert!(missing.is_empty(), "SECURITY.md names tests that are not there: {}", missing.join(", "));
 }
 

@@ -30,7 +30,9 @@ async fn how_a_token_stands_is_told_without_asking_for_it() {
     let fx = start().await;
     let first = fx.connect("ada").await;
     let stands = |token: &str| fx.sandbox.state_of(token);
-    assert!(matches!(stands(&first.access), TokenState::Living { account, left: Some(_) } if account == "ada"));
+    assert!(
+        matches!(stands(&first.access), TokenState::Living { account, left: Some(_) } if account == "ada")
+    );
     assert_eq!(stands("sbx_at_nobody_has_it"), TokenState::Unknown);
     fx.sandbox.advance(Duration::from_hours(1));
     assert!(matches!(stands(&first.access), TokenState::Expired { account, .. } if account == "ada"));

@@ -1,5 +1,9 @@
 //! A server process that ends with the test, for the tests that kill it.
-#![allow(dead_code, clippy::expect_used, reason = "each test uses its part of it; a failed step is a failed test")]
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    reason = "each test uses its part of it; a failed step is a failed test"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};

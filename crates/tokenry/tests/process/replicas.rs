@@ -120,7 +120,10 @@ async fn what_is_done_at_one_is_seen_by_the_very_next_request_at_the_other() {
         here.api.put(&path, &json!({"token": "second token"})).await.expect(StatusCode::OK);
         assert_eq!(there.token_of(id).await, "second token");
 
-        here.api.post(&here.path(&format!("connections/{id}/revoke")), &json!({})).await.expect(StatusCode::OK);
+        here.api
+            .post(&here.path(&format!("connections/{id}/revoke")), &json!({}))
+            .await
+            .expect(StatusCode::OK);
         there.get_token(id).await.expect_error(409, "reconnect_required");
 
         here.api.delete(&here.path(&format!("connection/delete/{id}"))).await.expect(StatusCode::OK);

@@ -128,7 +128,8 @@ impl SandboxProcess {
 
     /// Grants that somebody else got, with their tokens.
     pub(crate) async fn issue_grants(&self, count: u64) -> Vec<Value> {
-        let wanted = json!({"client": CLIENT_ID, "account_prefix": "person", "n": count, "scopes": "profile"});
+        let wanted =
+            json!({"client": CLIENT_ID, "account_prefix": "person", "n": count, "scopes": "profile"});
         let wanted = json!({"issue_grants": wanted});
         let answer = self.http.post(format!("{}/control", self.base)).json(&wanted).send().await.unwrap();
         let answer: Value = answer.json().await.unwrap();

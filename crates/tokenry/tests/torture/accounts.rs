@@ -90,7 +90,11 @@ impl Client {
         let path = self.users[u].path("get/connections");
         let said = self.read(Ask::get(path).with(&token)).await?;
         self.done("use an ended session");
-        if said.is(401, "unauthenticated") { Ok(()) } else { Err(format!("an ended session: {}", said.shown())) }
+        if said.is(401, "unauthenticated") {
+            Ok(())
+        } else {
+            Err(format!("an ended session: {}", said.shown()))
+        }
     }
 
     pub(crate) async fn log_out(&mut self, u: usize) -> Checked {

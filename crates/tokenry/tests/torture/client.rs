@@ -185,7 +185,9 @@ impl Client {
                     tokio::time::sleep(Duration::from_millis(self.random.u64(100..500))).await;
                 }
                 Reply::Said(said) => return Ok(said),
-                Reply::Refused | Reply::Cut => self.world.counts.event("reads that were cut off and asked again"),
+                Reply::Refused | Reply::Cut => {
+                    self.world.counts.event("reads that were cut off and asked again");
+                }
             }
             if began.elapsed() > PATIENCE {
                 return Err(format!("{} was not answered within {PATIENCE:?}", ask.path));

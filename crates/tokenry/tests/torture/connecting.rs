@@ -103,9 +103,7 @@ impl Client {
         let back = self.say_yes(&asked.answer.text("url"), account).await?;
         let ask = Ask { cookie: Some(cookie), ..Ask::get(back) };
         match self.change(ask).await? {
-            Outcome::Said(said) if said.answer.body.contains("is connected") => {
-                Ok(Some(Outcome::Said(said)))
-            }
+            Outcome::Said(said) if said.answer.body.contains("is connected") => Ok(Some(Outcome::Said(said))),
             Outcome::Said(said) => Err(format!("the way back from the provider: {}", said.shown())),
             Outcome::Unknown => Ok(Some(Outcome::Unknown)),
         }
@@ -124,7 +122,8 @@ impl Client {
             .unwrap();
         let response = http.post(url).form(&form).send().await.map_err(|error| error.to_string())?;
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-        let location = location.ok_or_else(|| format!("the provider sent nobody on: {}", response.status()))?;
+        let location =
+            location.ok_or_else(|| format!("the provider sent nobody on: {}", response.status()))?;
         let back = Url::parse(location).map_err(|error| error.to_string())?;
         Ok(format!("{}?{}", back.path(), back.query().unwrap_or_default()))
     }
@@ -197,12 +196,17 @@ impl Client {
         let body = json!({
             "kind": "oauth2", "service": "sandbox", "name": name, "scopes": ["profile"],
             "access_token": grant.access_token.expose_secret(),
-            "refresh_token": grant.refresh_token.as_ref().map(|token| token.expose_secret()),
+            "refresh_token": grant.refresh_token.as_ref().map(secrecy::ExposeSecret::expose_secret),
             // It was given out a moment ago.
             "expires_in": grant.expires_in - 1,
         });
-        self.import(u, "bring a grant", body, Conn::new(&name, "sandbox", What::Grant { account: grant.account }))
-            .await
+        self.import(
+            u,
+            "bring a grant",
+            body,
+            Conn::new(&name, "sandbox", What::Grant { account: grant.account }),
+        )
+        .await
     }
 
     pub(crate) async fn import_client(&mut self, u: usize) -> Checked {

@@ -39,8 +39,9 @@ impl Client {
         let ask = self.asked(u, "connections?limit=1000");
         let said = self.read(ask).await?;
         let json = said.json();
-        let ids: Option<Vec<i64>> =
-            json["connections"].as_array().map(|all| all.iter().filter_map(|one| one["id"].as_i64()).collect());
+        let ids: Option<Vec<i64>> = json["connections"]
+            .as_array()
+            .map(|all| all.iter().filter_map(|one| one["id"].as_i64()).collect());
         let known: Vec<i64> = self.users[u].conns.keys().copied().collect();
         let open = !self.users[u].added.is_empty() || self.users[u].conns.values().any(|c| c.maybe.is_some());
         self.done("list details");
@@ -116,7 +117,10 @@ impl Client {
             (What::Grant { account }, None) if said.is(409, "reconnect_required") => {
                 let explained = self.world.explains_loss(account, Some(conn.since));
                 if !explained || !said.answer.body.contains("never got its answer") {
-                    return Err(format!("connection {id} was lost, and nothing explains it: {}", said.shown()));
+                    return Err(format!(
+                        "connection {id} was lost, and nothing explains it: {}",
+                        said.shown()
+                    ));
                 }
                 self.conn(u, id).what = What::Lost { account: account.clone() };
                 self.world.counts.event("connections that say that their answer was lost");

@@ -185,7 +185,6 @@ impl Conn {
         let Some(maybe) = self.maybe.take() else { return };
         let token = row["Token"].as_str().unwrap_or_default();
         match maybe {
-            Maybe::Gone => {}
             Maybe::Name(new) if row["Name"] == new.as_str() => self.name = new,
             Maybe::Plain(new) if token == new => self.what = What::Plain(new),
             Maybe::Revoked if token.is_empty() => {
@@ -196,7 +195,8 @@ impl Conn {
                     self.what = What::Grant { account };
                 }
             }
-            Maybe::Name(_) | Maybe::Plain(_) | Maybe::Revoked | Maybe::Back => {}
+            // It was not done.
+            Maybe::Gone | Maybe::Name(_) | Maybe::Plain(_) | Maybe::Revoked | Maybe::Back => {}
         }
     }
 

@@ -68,7 +68,7 @@ impl Outages<'_> {
             }
             let is_long = number == 1 && whole > LONG * 4;
             let length = if is_long { LONG } else { Duration::from_secs(3) };
-            let outcome = if number == 2 { self.amid_kills(length) } else { self.in_peace(runtime, length) };
+            let outcome = if number == 2 { self.amid_kills(runtime, length) } else { self.in_peace(runtime, length) };
             if let Err(wrong) = outcome {
                 self.world.counts.violation(format!("outage {number}: {wrong}"));
                 return;
@@ -77,11 +77,11 @@ impl Outages<'_> {
     }
 
     /// Replicas die meanwhile, and come back when they can.
-    fn amid_kills(&self, length: Duration) -> Checked {
+    fn amid_kills(&self, runtime: &Runtime, length: Duration) -> Checked {
         self.kill();
         std::thread::sleep(length);
         self.run_again();
-        Ok(())
+        (0..self.world.net.replicas()).try_for_each(|replica| self.await_service(runtime, replica))
     }
 
     /// No replica is killed: each says that the database is away, and serves again when it is not, being the same process.
@@ -101,18 +101,24 @@ impl Outages<'_> {
         }
         std::thread::sleep(length.saturating_sub(began.elapsed()));
         self.run_again();
-        let back = Instant::now();
         for (replica, pid) in pids.iter().enumerate() {
-            while runtime.block_on(self.probe.look(self.world, replica))?.is_none_or(|said| said.status() != 200) {
-                if back.elapsed() > RECOVERY {
-                    return Err(format!("replica {replica} does not serve {RECOVERY:?} after the database is back"));
-                }
-                std::thread::sleep(Duration::from_millis(50));
-            }
+            self.await_service(runtime, replica)?;
             if self.world.replicas.pid(replica) != *pid {
                 return Err(format!("replica {replica} is another process"));
             }
             self.world.counts.event("replicas that recovered without a restart");
+        }
+        Ok(())
+    }
+
+    /// Waits until a replica serves, now that the database is back.
+    fn await_service(&self, runtime: &Runtime, replica: usize) -> Checked {
+        let back = Instant::now();
+        while runtime.block_on(self.probe.look(self.world, replica))?.is_none_or(|said| said.status() != 200) {
+            if back.elapsed() > RECOVERY {
+                return Err(format!("replica {replica} does not serve {RECOVERY:?} after the database is back"));
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
     }

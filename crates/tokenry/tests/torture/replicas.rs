@@ -178,8 +178,7 @@ fn ports_to(pid: u32, port: u16) -> HashSet<u16> {
     let descriptors = fs::read_dir(Path::new("/proc").join(pid.to_string()).join("fd")).unwrap();
     let sockets: HashSet<String> = descriptors.flatten().filter_map(|entry| socket(entry.path())).collect();
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
-    let port_of =
-        |address: &str| address.split(':').nth(1).and_then(|hex| u16::from_str_radix(hex, 16).ok());
+    let port_of = |address: &str| address.split(':').nth(1).and_then(|hex| u16::from_str_radix(hex, 16).ok());
     table
         .lines()
         .skip(1)

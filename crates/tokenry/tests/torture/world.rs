@@ -49,7 +49,11 @@ impl World {
 
     /// A connection's id is given out once.
     pub(crate) fn register(&self, id: i64) -> Checked {
-        if self.ids.lock().unwrap().insert(id) { Ok(()) } else { Err(format!("the id {id} was given out twice")) }
+        if self.ids.lock().unwrap().insert(id) {
+            Ok(())
+        } else {
+            Err(format!("the id {id} was given out twice"))
+        }
     }
 
     /// The provider's word on a token that was handed out as an answer to a request that was begun then.
@@ -72,9 +76,9 @@ impl World {
     /// Whether a grant of this account, had after `since`, ended because an answer died with its process.
     pub(crate) fn explains_loss(&self, account: &str, since: Option<Instant>) -> bool {
         let reuses = self.sandbox.reuses();
-        let mut own = reuses.iter().filter(|reuse| {
-            reuse.account == account && since.is_none_or(|since| reuse.at > since)
-        });
+        let mut own = reuses
+            .iter()
+            .filter(|reuse| reuse.account == account && since.is_none_or(|since| reuse.at > since));
         own.any(|reuse| self.replicas.explain(reuse))
     }
 }
