@@ -92,7 +92,7 @@ fn two_with_sandbox(access_ttl_s: u64) -> (SandboxProcess, Home, [Server; 2]) {
     let env = sandbox.env(free_port());
     let first = Server::start(&home, &borrowed(&env));
     let mut env = sandbox.env(free_port());
-    env[1].1 = first.base.clone();
+    env[1].1.clone_from(&first.base);
     let second = Server::start(&home, &borrowed(&env));
     (sandbox, home, [first, second])
 }

@@ -68,7 +68,8 @@ impl Outages<'_> {
             }
             let is_long = number == 1 && whole > LONG * 4;
             let length = if is_long { LONG } else { Duration::from_secs(3) };
-            let outcome = if number == 2 { self.amid_kills(runtime, length) } else { self.in_peace(runtime, length) };
+            let outcome =
+                if number == 2 { self.amid_kills(runtime, length) } else { self.in_peace(runtime, length) };
             if let Err(wrong) = outcome {
                 self.world.counts.violation(format!("outage {number}: {wrong}"));
                 return;
@@ -114,9 +115,12 @@ impl Outages<'_> {
     /// Waits until a replica serves, now that the database is back.
     fn await_service(&self, runtime: &Runtime, replica: usize) -> Checked {
         let back = Instant::now();
-        while runtime.block_on(self.probe.look(self.world, replica))?.is_none_or(|said| said.status() != 200) {
+        while runtime.block_on(self.probe.look(self.world, replica))?.is_none_or(|said| said.status() != 200)
+        {
             if back.elapsed() > RECOVERY {
-                return Err(format!("replica {replica} does not serve {RECOVERY:?} after the database is back"));
+                return Err(format!(
+                    "replica {replica} does not serve {RECOVERY:?} after the database is back"
+                ));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
