@@ -57,7 +57,7 @@ fn main() {
             get_token(place, &bare, connections);
         }
     }
-    pgbench_select(&server, &postgres, &bare);
+    pgbench_select(&server, &postgres);
     writes(&sqlite, None);
     writes(&server, Some(&postgres));
     list(&[&sqlite, &server]);
@@ -116,7 +116,7 @@ fn get_token(place: &Installation, bare: &Bare, connections: u32) {
 }
 
 /// The same select, by a program that does nothing else.
-fn pgbench_select(place: &Installation, postgres: &Postgres, bare: &Bare) {
+fn pgbench_select(place: &Installation, postgres: &Postgres) {
     let running = place.serve();
     let select = "\\set id random(1, 1000)\n\
                   SELECT c.id, c.user_id, u.session_epoch, c.sealed_access, c.expires_at, c.due_at, \
@@ -136,7 +136,6 @@ fn pgbench_select(place: &Installation, postgres: &Postgres, bare: &Bare) {
             ours.rate, theirs.rate
         );
     }
-    drop(bare.base.as_str());
 }
 
 fn writes(place: &Installation, postgres: Option<&Postgres>) {
@@ -145,16 +144,13 @@ fn writes(place: &Installation, postgres: Option<&Postgres>) {
     let rounds = setting("TOKENRY_BENCH_ROUNDS", 3);
     for writers in [1, 64] {
         let add = || running.measure(|base| load::wrk(base, &place.token, writers, &Script::add()));
-        let (ours, theirs, what) = match postgres {
-            Some(postgres) => {
-                let insert = seed::pgbench_insert();
-                let (ours, theirs) = beside(rounds, add, || load::pgbench(postgres, place, writers, &insert));
-                (ours, theirs, "the same INSERT in pgbench")
-            }
-            None => {
-                let (ours, theirs) = beside(rounds, add, || place.one_fsync_per_insert());
-                (ours, theirs, "one fsync for each INSERT")
-            }
+        let (ours, theirs, what) = if let Some(postgres) = postgres {
+            let insert = seed::pgbench_insert();
+            let (ours, theirs) = beside(rounds, add, || load::pgbench(postgres, place, writers, &insert));
+            (ours, theirs, "the same INSERT in pgbench")
+        } else {
+            let (ours, theirs) = beside(rounds, add, || place.one_fsync_per_insert());
+            (ours, theirs, "one fsync for each INSERT")
         };
         println!(
             "- add, {writers} writers: {:.0}/s, {what} {:.0}/s, ratio {:.2}",
@@ -172,9 +168,9 @@ fn list(places: &[&Installation]) {
     println!("\n## list of 100 connections, opened\n");
     for place in places {
         let running = place.serve();
-        let body = running.call("GET", "/api/users/ada/list/connections?limit=100", &place.token, "");
+        let body = running.call("GET", "/api/users/ada/get/connections?limit=100", &place.token, "");
         let bare = Bare::of_bytes(body.len());
-        let script = Script::get("/api/users/ada/list/connections?limit=100");
+        let script = Script::get("/api/users/ada/get/connections?limit=100");
         let (ours, theirs) = beside(
             setting("TOKENRY_BENCH_ROUNDS", 3),
             || running.measure(|base| load::wrk(base, &place.token, 16, &script)),
