@@ -1,7 +1,7 @@
 # Everything there is to do here. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt lint deny check proofs bench
+.PHONY: help demo test fmt lint deny check proofs fuzz bench
 
 needs := crates/tokenry-testkit/scripts/install-needs.sh
 
@@ -15,7 +15,7 @@ demo: ## build it and walk the whole trip against a provider of its own
 test: ## run all tests, installing what they need; the API and its trips on PostgreSQL too
 	@$(needs)
 	cargo test --workspace --locked
-	TOKENRY_TEST_DATABASE=postgres cargo test --locked --package tokenry-testkit --test api --test trips
+	TOKENRY_TEST_DATABASE=postgres cargo test --locked --package tokenry-testkit --test api --test trips --test schemathesis
 
 fmt: ## format the code
 	cargo fmt --all
@@ -33,12 +33,18 @@ deny: ## check bans, licences and sources, where cargo-deny is installed
 
 check: lint test deny ## what CI runs
 
-proofs: ## the long versions: 100 rounds, 200 kills, 10 000 connections, 5 minutes of torture on each database
+proofs: ## the long versions of tests: see CONTRIBUTING.md
 	@$(needs)
 	TOKENRY_TEST_ROUNDS=100 cargo test --locked --package tokenry --test lease -- --nocapture
 	TOKENRY_TEST_ROUNDS=200 cargo test --locked --package tokenry --test crash -- --nocapture
 	TOKENRY_TEST_CONNECTIONS=10000 cargo test --locked --package tokenry-testkit --test due -- --nocapture
 	TOKENRY_TEST_SECONDS=300 cargo test --locked --package tokenry --test torture -- --nocapture
+	TOKENRY_TEST_CASES=2000 cargo test --locked --package tokenry-testkit --test schemathesis -- --nocapture
+	TOKENRY_TEST_DATABASE=postgres TOKENRY_TEST_CASES=500 cargo test --locked --package tokenry-testkit --test schemathesis -- --nocapture
+
+fuzz: ## fuzz every parser of foreign bytes, each for FUZZ_SECONDS (60)
+	@$(needs)
+	fuzz/run.sh $(or $(FUZZ_SECONDS),60)
 
 bench: ## print size, start-up, memory, and "get token" beside a bare axum handler
 	@command -v wrk >/dev/null || apt-get install -y wrk

@@ -11,6 +11,9 @@ mod details;
 mod devices;
 mod error;
 mod fields;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod grants;
 mod import;
 mod metrics;

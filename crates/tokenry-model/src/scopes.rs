@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A list of scopes without doubles, in the order first said.
+/// A list of scopes without doubles, in the order first said. None has white space or control characters in it: what is
+/// separated by white space are several, and a word with NUL or the like is no scope (RFC 6749 §3.3) and is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<String>", into = "Vec<String>")]
 pub struct Scopes(Vec<String>);
@@ -46,8 +47,8 @@ impl Scopes {
 impl<'a> FromIterator<&'a str> for Scopes {
     fn from_iter<I: IntoIterator<Item = &'a str>>(iter: I) -> Self {
         let mut list: Vec<String> = Vec::new();
-        for scope in iter {
-            if !scope.is_empty() && !list.iter().any(|s| s == scope) {
+        for scope in iter.into_iter().flat_map(str::split_whitespace) {
+            if !scope.chars().any(char::is_control) && !list.iter().any(|s| s == scope) {
                 list.push(scope.to_owned());
             }
         }
@@ -86,5 +87,14 @@ mod tests {
         assert_eq!(Scopes::split(" a , b ,a", ","), both);
         assert_eq!(Scopes::split("a,b", " ").iter().count(), 1);
         assert!(Scopes::split("", ",").is_empty());
+    }
+
+    #[test]
+    fn what_is_no_scope_is_left_out() {
+        let list =
+            Scopes::from(vec!["a b".to_owned(), "nul\0".to_owned(), "\u{9b}31m".to_owned(), "b".to_owned()]);
+        assert_eq!(list.to_string(), "a b");
+        assert_eq!(Scopes::split("a\0 b", " ").to_string(), "b");
+        assert_eq!(Scopes::split(&list.to_string(), " "), list);
     }
 }

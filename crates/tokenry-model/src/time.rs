@@ -12,6 +12,11 @@ use ::time::macros::format_description;
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The last time that RFC 3339 can write: `9999-12-31T23:59:59.999999Z`.
+    pub const LAST: Self = Self(253_402_300_799_999_999);
+    /// The first one: `0000-01-01T00:00:00.000000Z`.
+    pub const FIRST: Self = Self(-62_167_219_200_000_000);
+
     /// From microseconds since the epoch.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
@@ -49,12 +54,14 @@ fn micros_of(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// RFC 3339 in UTC with six decimals: `2021-04-11T20:23:44.487065Z`.
+/// RFC 3339 in UTC with six decimals: `2021-04-11T20:23:44.487065Z`. What is before [`Timestamp::FIRST`] or after
+/// [`Timestamp::LAST`] is shown as that.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let format =
             format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
-        let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000)
+        let shown = (*self).clamp(Self::FIRST, Self::LAST);
+        let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(shown.0) * 1000)
             .ok()
             .and_then(|at| at.format(&format).ok())
             .ok_or(fmt::Error)?;
@@ -109,6 +116,19 @@ mod tests {
     fn a_time_is_printed_as_rfc_3339_with_six_decimals() {
         assert_eq!(Timestamp::from_micros(1_618_172_624_487_065).to_string(), "2021-04-11T20:23:44.487065Z");
         assert_eq!(Timestamp::from_micros(1_618_172_624_000_000).to_string(), "2021-04-11T20:23:44.000000Z");
+    }
+
+    #[test]
+    fn every_time_can_be_printed() {
+        for (micros, text) in [
+            (i64::MIN, "0000-01-01T00:00:00.000000Z"),
+            (Timestamp::FIRST.micros(), "0000-01-01T00:00:00.000000Z"),
+            (Timestamp::LAST.micros(), "9999-12-31T23:59:59.999999Z"),
+            (Timestamp::LAST.micros() + 1, "9999-12-31T23:59:59.999999Z"),
+            (i64::MAX, "9999-12-31T23:59:59.999999Z"),
+        ] {
+            assert_eq!(Timestamp::from_micros(micros).to_string(), text);
+        }
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl OAuth {
         self.read_device(&answer)
     }
 
-    fn read_device(&self, answer: &Members) -> Result<DeviceAuthorization, OAuthError> {
+    pub(crate) fn read_device(&self, answer: &Members) -> Result<DeviceAuthorization, OAuthError> {
         let missing = |what: &str| OAuthError::nonsense(format!("there is no usable {what} in it"));
         let url = |names: [&str; 2]| {
             let found = names.into_iter().find_map(|name| answer.get(name).and_then(Value::as_str))?;

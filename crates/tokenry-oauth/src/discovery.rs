@@ -101,7 +101,7 @@ async fn ask(wire: &Wire, issuer: &Issuer) -> Result<Metadata, OAuthError> {
 }
 
 /// Adds what a second description of the same issuer says beyond the first. Its failure takes nothing away.
-fn complete(members: &mut Map<String, Value>, second: Result<Map<String, Value>, OAuthError>) {
+pub(crate) fn complete(members: &mut Map<String, Value>, second: Result<Map<String, Value>, OAuthError>) {
     let Ok(second) = second else { return };
     if second.get("issuer") != members.get("issuer") {
         return;
@@ -126,8 +126,13 @@ async fn fetch(wire: &Wire, place: &Url) -> Result<Map<String, Value>, OAuthErro
     if !answer.status.is_success() {
         return Err(OAuthError::nonsense(format!("status {}", answer.status.as_u16())));
     }
+    description(&answer.body)
+}
+
+/// The members of a description.
+pub(crate) fn description(body: &[u8]) -> Result<Map<String, Value>, OAuthError> {
     let members: Map<String, Value> =
-        serde_json::from_slice(&answer.body).map_err(|e| OAuthError::nonsense(e.to_string()))?;
+        serde_json::from_slice(body).map_err(|e| OAuthError::nonsense(e.to_string()))?;
     // Without it, it is something else.
     match members.get("issuer") {
         Some(Value::String(_)) => Ok(members),
@@ -135,11 +140,11 @@ async fn fetch(wire: &Wire, place: &Url) -> Result<Map<String, Value>, OAuthErro
     }
 }
 
-fn read(members: Map<String, Value>) -> Result<Metadata, OAuthError> {
+pub(crate) fn read(members: Map<String, Value>) -> Result<Metadata, OAuthError> {
     serde_json::from_value(Value::Object(members)).map_err(|e| OAuthError::nonsense(e.to_string()))
 }
 
-fn accept(wire: &Wire, issuer: &Issuer, metadata: Metadata) -> Result<Metadata, OAuthError> {
+pub(crate) fn accept(wire: &Wire, issuer: &Issuer, metadata: Metadata) -> Result<Metadata, OAuthError> {
     // As text, to the last slash (RFC 8414 §3.3).
     if metadata.issuer != issuer.as_str() {
         return Err(OAuthError::WrongIssuer {

@@ -20,6 +20,9 @@ mod endpoints;
 mod engine;
 mod error;
 mod facts;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod id_token;
 mod identity;
 mod issuer;

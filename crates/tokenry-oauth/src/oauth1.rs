@@ -191,7 +191,7 @@ fn address<'a>(
     place.and_then(Place::url).ok_or_else(|| provider.missing(what))
 }
 
-fn token_and_secret(answer: &Members) -> Result<(String, SecretString), OAuthError> {
+pub(crate) fn token_and_secret(answer: &Members) -> Result<(String, SecretString), OAuthError> {
     let member = |name: &str| {
         let found = answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         found.ok_or_else(|| OAuthError::nonsense(format!("there is no {name} in it")))

@@ -9,6 +9,7 @@ use url::{Host, Url};
 
 use crate::OAuthError;
 use crate::address::{Reach, reach};
+use crate::sanitise::sanitise;
 
 /// The limits of every outbound call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +41,9 @@ impl OutboundPolicy {
     /// Checks what the URL itself says. Names are checked once they are resolved, by [`GuardedResolver`].
     pub(crate) fn check(&self, url: &Url) -> Result<(), OAuthError> {
         let forbidden = |why: &str| {
-            let what = format!("{}://{} {why}", url.scheme(), url.host_str().unwrap_or_default());
-            Err(OAuthError::Forbidden { what })
+            // It may be a provider that said it: neither a scheme nor a host has to be short.
+            let place = sanitise(&format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default()), &[]);
+            Err(OAuthError::Forbidden { what: format!("{place} {why}") })
         };
         if !url.username().is_empty() || url.password().is_some() {
             return forbidden("has a user name or a password in it");

@@ -195,7 +195,7 @@ fn encode(encoding: Encoding, fields: Vec<(String, String)>) -> (&'static str, S
 }
 
 /// Reads `Retry-After` (RFC 9110 §10.2.3): seconds or a date.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() {
         text.parse().map_or(MAX_RETRY_AFTER, Duration::from_secs)

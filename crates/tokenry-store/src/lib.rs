@@ -7,6 +7,9 @@ mod database;
 mod devices;
 mod error;
 mod flows;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod health;
 mod keys;
 mod leases;

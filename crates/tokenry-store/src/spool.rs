@@ -111,7 +111,7 @@ impl Spool {
     /// What the file system says.
     pub fn put(&self, spooled: &Spooled) -> io::Result<()> {
         self.make_directory()?;
-        let bytes = serde_json::to_vec(&SpoolFile::from(spooled))?;
+        let bytes = to_bytes(spooled)?;
         let path = self.path_of(spooled);
         let unfinished = path.with_extension("unfinished");
         let written = private_file(&unfinished).and_then(|mut out| {
@@ -154,14 +154,10 @@ impl Spool {
         for entry in entries {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "spooled") {
-                let broken = |why: &dyn std::fmt::Display| {
-                    io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        format!("{} cannot be read: {why}", path.display()),
-                    )
-                };
-                let file = serde_json::from_slice(&fs::read(&path)?).map_err(|error| broken(&error))?;
-                found.push(read(file).ok_or_else(|| broken(&"it is not base64"))?);
+                found.push(read_bytes(&fs::read(&path)?).map_err(|why| {
+                    let what = format!("{} cannot be read: {why}", path.display());
+                    io::Error::new(io::ErrorKind::InvalidData, what)
+                })?);
             }
         }
         Ok(found)
@@ -207,6 +203,17 @@ fn private_file(path: &Path) -> io::Result<File> {
         options.mode(0o600);
     }
     options.open(path)
+}
+
+/// What a spool file holds.
+pub(crate) fn to_bytes(spooled: &Spooled) -> io::Result<Vec<u8>> {
+    Ok(serde_json::to_vec(&SpoolFile::from(spooled))?)
+}
+
+/// Reads what a spool file holds, or says why it cannot be read.
+pub(crate) fn read_bytes(bytes: &[u8]) -> Result<Spooled, String> {
+    let file = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    read(file).ok_or_else(|| "it is not base64".to_owned())
 }
 
 fn read(file: SpoolFile) -> Option<Spooled> {

@@ -7,4 +7,5 @@ pub mod clock;
 pub mod django_oauth;
 pub mod oidc_provider;
 mod packages;
+pub mod schemathesis;
 mod server_process;

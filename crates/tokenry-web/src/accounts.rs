@@ -27,12 +27,12 @@ impl Message {
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct SignUp {
     /// 1 to 64 letters, digits, `.`, `_` and `-`; unique without regard to case.
-    #[schema(example = "ada")]
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$", example = "ada")]
     username: String,
-    #[schema(example = "ada@example.org")]
+    #[schema(max_length = 254, pattern = r"^\S+@\S+$", example = "ada@example.org")]
     email: String,
     /// At least 8 characters.
-    #[schema(value_type = String, format = Password, example = "correct horse battery")]
+    #[schema(value_type = String, min_length = 8, max_length = 1024, format = Password, example = "correct horse battery")]
     password: SecretString,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct ChangePassword {
     #[schema(value_type = String, format = Password, example = "correct horse battery")]
     current_password: SecretString,
     /// At least 8 characters.
-    #[schema(value_type = String, format = Password, example = "staple and stapler")]
+    #[schema(value_type = String, min_length = 8, max_length = 1024, format = Password, example = "staple and stapler")]
     new_password: SecretString,
 }
 

@@ -37,7 +37,7 @@ impl FromRequestParts<App> for ClientAddress {
 }
 
 /// Goes back from the peer through `X-Forwarded-For` for as long as those who wrote it are trusted.
-fn client_of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+pub(crate) fn client_of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     if !is_trusted(&peer) {
         return peer;

@@ -21,11 +21,13 @@ use crate::router::App;
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct BeginBody {
     /// A service of the catalogue, by its id or an alias.
-    #[schema(example = "shopify")]
+    #[schema(min_length = 1, example = "shopify")]
     service: String,
     /// What to call the connection; after the service and the account when it is missing.
+    #[schema(max_length = 255)]
     name: Option<String>,
     /// What to ask for; the service's usual scopes when it is missing.
+    #[schema(max_items = 200)]
     scopes: Option<Vec<String>>,
     /// What differs from connection to connection at this service.
     #[schema(example = json!({"shop": "acme"}))]
@@ -36,7 +38,7 @@ pub(crate) struct BeginBody {
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct AgainBody {
     /// What to ask for besides what the connection has asked for before.
-    #[schema(example = json!(["email"]))]
+    #[schema(max_items = 200, example = json!(["email"]))]
     scopes: Option<Vec<String>>,
     /// Settings that the connection lacks. Those that it has stay.
     settings: Option<BTreeMap<String, String>>,

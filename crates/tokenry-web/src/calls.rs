@@ -53,9 +53,9 @@ pub(crate) struct TokenView {
 /// The call that is to be made.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct CallBody {
-    #[schema(example = "GET")]
+    #[schema(min_length = 1, example = "GET")]
     method: String,
-    #[schema(example = "https://api.example.org/me?fields=name")]
+    #[schema(min_length = 1, example = "https://api.example.org/me?fields=name")]
     url: String,
 }
 

@@ -122,7 +122,7 @@ fn home_of(app: &App, headers: &HeaderMap, uri: &Uri) -> Option<String> {
 }
 
 /// Reads the parameters of a callback. One of the standard's that comes twice makes all of them worthless (RFC 6749 §3.1).
-fn read_callback(query: &str, provider: Option<String>) -> Option<Callback> {
+pub(crate) fn read_callback(query: &str, provider: Option<String>) -> Option<Callback> {
     let mut callback = Callback { provider, ..Callback::default() };
     let (mut code, mut seen) = (None, Vec::new());
     let (mut others, mut doubles) = (BTreeMap::new(), Vec::new());

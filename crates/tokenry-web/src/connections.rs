@@ -25,24 +25,24 @@ const MAX_MIN_VALID_S: u64 = 31_536_000;
 pub(crate) struct AddBody {
     /// What to call it; may be empty or missing.
     #[serde(default)]
-    #[schema(example = "spotify3")]
+    #[schema(max_length = 255, example = "spotify3")]
     name: String,
     /// A service of the catalogue, by its id or an alias.
-    #[schema(example = "spotify")]
+    #[schema(min_length = 1, example = "spotify")]
     token_type: String,
-    #[schema(value_type = String, example = "1afcd222222sdcfaxfdfa52aafkkkbvdj")]
+    #[schema(value_type = String, min_length = 1, max_length = 65_536, example = "1afcd222222sdcfaxfdfa52aafkkkbvdj")]
     token: SecretString,
 }
 
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct NameBody {
-    #[schema(example = "git1")]
+    #[schema(max_length = 255, example = "git1")]
     name: String,
 }
 
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct TokenBody {
-    #[schema(value_type = String, example = "asdpjbfipdsafhbcop;bfdhsbocp;x")]
+    #[schema(value_type = String, min_length = 1, max_length = 65_536, example = "asdpjbfipdsafhbcop;bfdhsbocp;x")]
     token: SecretString,
 }
 
@@ -220,7 +220,7 @@ pub(crate) async fn list(
 }
 
 /// Reads `limit` and `after`. Anything else in the query is not ours to judge.
-fn paging(query: &str) -> Result<(Option<i64>, i64), ApiError> {
+pub(crate) fn paging(query: &str) -> Result<(Option<i64>, i64), ApiError> {
     let (mut limit, mut after) = (None, None);
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         let (slot, allowed, say) = match &*name {

@@ -156,10 +156,10 @@ pub(crate) async fn detail(
     get, path = "/api/users/{username}/connections", tag = "connections",
     params(
         ("username" = String, Path, description = "Your username"),
-        ("state" = Option<String>, Query, description = "Only those that stand so: `ok`, `expiring`, `reconnect_required`, `quarantined` or `revoked`"),
-        ("service" = Option<String>, Query, description = "Only those of this service, by its id or an alias"),
-        ("kind" = Option<String>, Query, description = "Only those with such a credential: `plain`, `api_key`, `basic`, `oauth1`, `oauth2` or `client_credentials`"),
-        ("account" = Option<String>, Query, description = "Only those of this account, by its id or its label"),
+        ("state" = Option<String>, Query, pattern = "^(ok|expiring|reconnect_required|quarantined|revoked)$", description = "Only those that stand so: `ok`, `expiring`, `reconnect_required`, `quarantined` or `revoked`"),
+        ("service" = Option<String>, Query, min_length = 1, max_length = 1024, description = "Only those of this service, by its id or an alias"),
+        ("kind" = Option<String>, Query, pattern = "^(plain|api_key|basic|oauth1|oauth2|client_credentials)$", description = "Only those with such a credential: `plain`, `api_key`, `basic`, `oauth1`, `oauth2` or `client_credentials`"),
+        ("account" = Option<String>, Query, min_length = 1, max_length = 1024, description = "Only those of this account, by its id or its label"),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "At most so many; 100 when nothing is said"),
         ("after" = Option<i64>, Query, minimum = 0, description = "Only those with a greater id"),
     ),
@@ -196,14 +196,14 @@ pub(crate) async fn list(
 }
 
 /// What a query asks for. Anything else in it is not ours to judge.
-struct Asked {
+pub(crate) struct Asked {
     filter: ConnectionFilter,
     limit: usize,
     after: i64,
 }
 
 impl Asked {
-    fn read(query: &str) -> Result<Self, ApiError> {
+    pub(crate) fn read(query: &str) -> Result<Self, ApiError> {
         let mut filter = ConnectionFilter::default();
         let (mut limit, mut after) = (None, None);
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -218,6 +218,10 @@ impl Asked {
             };
             if value.is_empty() || value.len() > 1024 {
                 return Err(ApiError::field(&name, "must have from 1 to 1024 characters, or not be there"));
+            }
+            // Nothing that is stored has one, and a database may not even be asked for it.
+            if value.contains('\0') {
+                return Err(ApiError::field(&name, "must not contain NUL"));
             }
             if slot.replace(value.into_owned()).is_some() {
                 return Err(ApiError::field(&name, "must not be there twice"));

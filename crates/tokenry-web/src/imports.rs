@@ -38,28 +38,31 @@ pub(crate) struct ImportBody {
     /// `plain`: `token`. `api_key`: `api_key`. `basic`: `username`, `password`. `oauth1`: `token`, `token_secret`.
     /// `oauth2`: `access_token`, and perhaps `refresh_token`, `expires_at` or `expires_in`, `scopes`.
     /// `client_credentials`: `client_id`, `client_secret` (without both, the operator's), and perhaps `scopes`.
+    #[schema(pattern = "^(plain|api_key|basic|oauth1|oauth2|client_credentials)$")]
     kind: String,
     /// A service of the catalogue, by its id or an alias. It says which kinds it takes; `plain` always goes.
+    #[schema(min_length = 1)]
     service: String,
     /// What to call it; after the service and the account when it is missing.
+    #[schema(max_length = 255)]
     name: Option<String>,
     /// What differs from connection to connection at this service, such as a subdomain.
     settings: Option<BTreeMap<String, String>>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 65_536)]
     token: Option<SecretString>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 65_536)]
     token_secret: Option<SecretString>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 65_536)]
     api_key: Option<SecretString>,
     /// Some services have the key here.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 65_536)]
     username: Option<SecretString>,
     /// May be empty, where the service has the key as the user.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 65_536)]
     password: Option<SecretString>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 65_536)]
     access_token: Option<SecretString>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 65_536)]
     refresh_token: Option<SecretString>,
     /// When the access token dies (RFC 3339).
     #[schema(format = DateTime)]
@@ -68,9 +71,11 @@ pub(crate) struct ImportBody {
     #[schema(maximum = 315_360_000)]
     expires_in: Option<u64>,
     /// What was granted; with `client_credentials`, what to ask for.
+    #[schema(max_items = 200)]
     scopes: Option<Vec<String>>,
+    #[schema(min_length = 1, max_length = 65_536)]
     client_id: Option<String>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 65_536)]
     client_secret: Option<SecretString>,
 }
 
@@ -125,7 +130,7 @@ impl ImportBody {
         }
     }
 
-    fn into_import(self) -> Result<NewImport, ApiError> {
+    pub(crate) fn into_import(self) -> Result<NewImport, ApiError> {
         let kind = self.check()?;
         let expiry = self.expiry()?;
         let scopes = self.scopes.unwrap_or_default();
@@ -163,7 +168,9 @@ impl ImportBody {
 
 fn read_time(text: &str) -> Option<Timestamp> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    i64::try_from(at.unix_timestamp_nanos() / 1000).ok().map(Timestamp::from_micros)
+    let at = i64::try_from(at.unix_timestamp_nanos() / 1000).ok().map(Timestamp::from_micros);
+    // Its offset may put a time of 9999 beyond what can be written in UTC.
+    at.filter(|at| *at <= Timestamp::LAST)
 }
 
 /// Add a connection by a credential that you have: a key, a user and password, a client of your own, a token set.

@@ -11,6 +11,9 @@ mod details;
 mod docs;
 mod error;
 mod extract;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod health;
 mod imports;
 mod openapi;

@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 document. It is made from the handlers, so it cannot name a route that is not there.
 
+use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Document, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
@@ -51,17 +52,18 @@ pub(crate) fn add_common_errors(document: &mut Document) {
                 ("408", "The request took too long to arrive"),
                 ("503", "The database or the provider is away; `Retry-After` says when to try again"),
             ];
-            if path.contains("{id}") || (writes && operation.request_body.is_some()) {
-                errors.push(("400", "The id is not a positive whole number, or the body is not JSON"));
+            if path.contains('{') || (writes && operation.request_body.is_some()) {
+                let text = "The path is not UTF-8, the id in it is not a positive whole number, or the body is not JSON";
+                errors.push(("400", text));
             }
             if writes && operation.request_body.is_some() {
                 errors.push(("413", "The body is too large"));
                 errors.push(("415", "The body is not declared as JSON"));
             }
-            if path.contains("{service}")
-                || path.ends_with("/get/connections")
-                || operation.request_body.is_some()
-            {
+            let is_query =
+                |p: &RefOr<Parameter>| matches!(p, RefOr::T(p) if p.parameter_in == ParameterIn::Query);
+            let has_query = operation.parameters.iter().flatten().any(is_query);
+            if path.contains("{service}") || has_query || operation.request_body.is_some() {
                 errors.push(("422", "A field is missing or not allowed; the message names it"));
             }
             for (status, text) in errors {

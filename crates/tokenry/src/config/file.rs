@@ -20,10 +20,15 @@ pub(super) fn read(path: &Path, problems: &mut Vec<Problem>) -> Layer {
             return Layer::default();
         }
     };
+    parse(path, &text, problems)
+}
+
+/// Reads what the file holds.
+pub(super) fn parse(path: &Path, text: &str, problems: &mut Vec<Problem>) -> Layer {
     match text.parse::<Table>() {
         Ok(table) => Reader { path, problems }.layer(table),
         Err(error) => {
-            problems.push(syntax(path, &text, &error));
+            problems.push(syntax(path, text, &error));
             Layer::default()
         }
     }

@@ -213,7 +213,27 @@ impl Config {
         findings.problems.append(&mut variable_problems);
         layers.cover_with(variables);
         layers.cover_with(overrides.layer());
+        Self::of(file, layers, findings)
+    }
 
+    /// What the layers come to, from a file and its text, and from variables.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    #[cfg(feature = "fuzz")]
+    #[doc(hidden)]
+    pub fn of_text<K, V>(text: &str, env: impl IntoIterator<Item = (K, V)>) -> Result<Self, ConfigErrors>
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let mut findings = Findings::default();
+        let mut layers = file::parse(Path::new(DEFAULT_FILE), text, &mut findings.problems);
+        layers.cover_with(env::read(env, &mut findings.problems).1);
+        Self::of(None, layers, findings)
+    }
+
+    fn of(file: Option<PathBuf>, layers: Layer, mut findings: Findings) -> Result<Self, ConfigErrors> {
         let mut config = Self { file, ..Self::default() };
         config.set(layers, &mut findings);
         config.derive();

@@ -5,6 +5,7 @@ mod bodies;
 mod fields;
 mod ids;
 mod methods;
+mod odd;
 mod table;
 mod tokens;
 
