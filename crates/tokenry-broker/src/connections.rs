@@ -113,7 +113,7 @@ impl Broker {
         }
         let now = self.clock.now();
         let suffices = |fresh: &HandedOut| fresh.expires_at.is_none_or(|at| at >= now.plus(min_valid));
-        let stored = self.stored_token(connection)?;
+        let stored = self.stored_token(connection).await?;
         if connection.times.due_at.is_none_or(|due| due > now) && suffices(&stored) {
             return Ok(stored);
         }
@@ -178,20 +178,19 @@ impl Broker {
         let user = claims.own(owner)?;
         let list = self.store.list_connections(user, after, limit).await?.ok_or(ENDED)?;
         claims.check_epoch(Some(list.session_epoch))?;
-        list.connections
-            .into_iter()
-            .map(|connection| {
-                let token = if connection.access_token.as_bytes().is_empty() {
-                    // Revoked: there is none.
-                    SecretString::default()
-                } else {
-                    grants::open_access(&self.vault, &connection).inspect_err(|error| {
-                        tracing::error!(connection = %connection.id, %error, "a stored token does not open");
-                    })?
-                };
-                Ok(ConnectionView { connection, token })
-            })
-            .collect()
+        let mut views = Vec::with_capacity(list.connections.len());
+        for connection in list.connections {
+            let token = if connection.access_token.as_bytes().is_empty() {
+                // Revoked: there is none.
+                SecretString::default()
+            } else {
+                self.opened(|vault| grants::open_access(vault, &connection)).await.inspect_err(|error| {
+                    tracing::error!(connection = %connection.id, %error, "a stored token does not open");
+                })?
+            };
+            views.push(ConnectionView { connection, token });
+        }
+        Ok(views)
     }
 
     /// Renames a connection.

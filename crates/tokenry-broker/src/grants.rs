@@ -7,9 +7,10 @@ use tokenry_model::{
 };
 use tokenry_oauth::{Grant, Provider, TokenSet};
 use tokenry_store::{NewCredential, SealedCredential};
-use tokenry_vault::{ConnectionField, Context, Vault, VaultError};
+use tokenry_vault::{ConnectionField, Context, VaultError};
 use zeroize::Zeroizing;
 
+use crate::keys::Keys;
 use crate::schedule::Renewal;
 
 /// The context of one field of one connection.
@@ -23,7 +24,7 @@ pub(crate) const fn context(
 
 /// Seals a grant for a connection.
 pub(crate) fn seal_grant(
-    vault: &Vault,
+    vault: &Keys,
     user: UserId,
     connection: ConnectionId,
     access: &SecretString,
@@ -39,14 +40,14 @@ pub(crate) fn seal_grant(
 }
 
 /// Opens the access token, or the pasted one, of a connection.
-pub(crate) fn open_access(vault: &Vault, connection: &Connection) -> Result<SecretString, VaultError> {
+pub(crate) fn open_access(vault: &Keys, connection: &Connection) -> Result<SecretString, VaultError> {
     let context = context(connection.user_id, connection.id, ConnectionField::AccessToken);
     vault.open_text(&context, &connection.access_token)
 }
 
 /// Opens a grant that was sealed for a connection.
 pub(crate) fn open_grant(
-    vault: &Vault,
+    vault: &Keys,
     user: UserId,
     connection: ConnectionId,
     sealed: &SealedCredential,

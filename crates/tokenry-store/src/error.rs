@@ -38,6 +38,9 @@ pub enum StoreError {
     /// A row that must be unique is there already.
     #[error("the row is there already")]
     Conflict,
+    /// A data key that is to be deleted is still needed; or one that a value was sealed with is gone.
+    #[error("a data key is still needed, or gone already")]
+    KeyInUse,
 }
 
 /// A value that does not fit its column's type is a broken row, not a database that is away.
@@ -57,6 +60,14 @@ impl StoreError {
     pub(crate) fn or_conflict(error: sqlx::Error) -> Self {
         match error.as_database_error() {
             Some(db) if db.is_unique_violation() => Self::Conflict,
+            _ => error.into(),
+        }
+    }
+
+    /// Turns the violation of a reference to a data key into [`StoreError::KeyInUse`].
+    pub(crate) fn or_key_in_use(error: sqlx::Error) -> Self {
+        match error.as_database_error() {
+            Some(db) if db.is_foreign_key_violation() => Self::KeyInUse,
             _ => error.into(),
         }
     }
