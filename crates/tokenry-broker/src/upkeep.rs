@@ -53,6 +53,16 @@ impl Broker {
         }
     }
 
+    /// Looks after the keys once, until nothing is left to be sealed again.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the database is away.
+    pub async fn do_keys(&self) -> Result<(), BrokerError> {
+        let mut told = Told::default();
+        while self.keep_keys(&mut told).await?.is_some() {}
+        Ok(())
+    }
+
     /// One round. Says how long to rest if there is more to seal again.
     async fn keep_keys(&self, told: &mut Told) -> Result<Option<Duration>, BrokerError> {
         if told.looked_at.is_none_or(|at| at.elapsed() >= ROUND) {

@@ -151,9 +151,8 @@ impl Store {
     /// Has what was overwritten leave the log beside the database, where there is one. A reader may be in the way: then it leaves
     /// with the next checkpoint.
     pub async fn settle(&self) {
-        let Database::Sqlite { writer, .. } = &self.db;
-        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(writer).await {
-            tracing::debug!(%error, "the log was not emptied");
+        if let Database::Sqlite { writer, .. } = &self.db {
+            sqlite::empty_log(writer).await;
         }
     }
 

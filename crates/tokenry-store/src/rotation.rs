@@ -217,7 +217,7 @@ impl Store {
     /// [`StoreError`] when the database is away.
     pub async fn delete_key_hold(&self, holder: &str, key: u32) -> Result<(), StoreError> {
         let sql = "DELETE FROM key_holds WHERE holder = $1 AND key_id = $2";
-        on!(self, write, |pool| sqlx::query(sql).bind(holder).bind(i64::from(key)).execute(pool).await)?;
+        on!(self, write, |pool| sqlx::query(sql).bind(holder).bind(i64::from(key)).execute(pool).await.map(drop))?;
         Ok(())
     }
 
@@ -254,7 +254,7 @@ impl Store {
     /// [`StoreError`] when the database is away.
     pub async fn insert_installation_secret(&self, name: &str, sealed: &Sealed) -> Result<(), StoreError> {
         let sql = "INSERT INTO installation_secrets (name, sealed) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
-        on!(self, write, |pool| sqlx::query(sql).bind(name).bind(sealed.as_bytes()).execute(pool).await)?;
+        on!(self, write, |pool| sqlx::query(sql).bind(name).bind(sealed.as_bytes()).execute(pool).await.map(drop))?;
         Ok(())
     }
 }

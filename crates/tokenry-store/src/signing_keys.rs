@@ -68,7 +68,7 @@ impl Store {
     pub async fn update_signing_ttl(&self, id: i64, ttl: Duration) -> Result<(), StoreError> {
         let sql = "UPDATE signing_keys SET longest_ttl = $2 WHERE id = $1 AND longest_ttl < $2";
         let micros = i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX);
-        on!(self, write, |pool| sqlx::query(sql).bind(id).bind(micros).execute(pool).await)?;
+        on!(self, write, |pool| sqlx::query(sql).bind(id).bind(micros).execute(pool).await.map(drop))?;
         Ok(())
     }
 
