@@ -3,7 +3,7 @@
 
 use tokenry_model::{ConnectionId, Sealed, StateHash, UserId};
 
-use crate::database::{Store, on};
+use crate::database::{Store, on, retried};
 use crate::error::StoreError;
 use crate::keys::{header, id_of_header};
 
@@ -274,21 +274,22 @@ impl Store {
     /// [`StoreError::KeyInUse`] when the key of the new bytes is gone; [`StoreError::Unavailable`] when the database is away.
     /// None is replaced then.
     pub async fn update_resealed(&self, values: &[(SealedValue, Sealed)]) -> Result<u64, StoreError> {
-        let mut replaced = 0;
-        on!(self, begin, |tx| {
-            for (old, new) in values {
-                let update = sqlx::query(COLUMNS[old.column].update);
-                let update = match &old.row {
-                    RowKey::Id(id) => update.bind(*id),
-                    RowKey::State(state) => update.bind(state.as_slice()),
-                    RowKey::Name(name) => update.bind(name.as_str()),
-                };
-                let done =
-                    update.bind(old.sealed.as_bytes()).bind(new.as_bytes()).execute(&mut *tx).await;
-                replaced += done.map_err(StoreError::or_key_in_use)?.rows_affected();
-            }
-            tx.commit().await?;
-        });
-        Ok(replaced)
+        retried!({
+            let mut replaced = 0;
+            on!(self, begin, |tx| {
+                for (old, new) in values {
+                    let update = sqlx::query(COLUMNS[old.column].update);
+                    let update = match &old.row {
+                        RowKey::Id(id) => update.bind(*id),
+                        RowKey::State(state) => update.bind(state.as_slice()),
+                        RowKey::Name(name) => update.bind(name.as_str()),
+                    };
+                    let done = update.bind(old.sealed.as_bytes()).bind(new.as_bytes()).execute(&mut *tx).await;
+                    replaced += done.map_err(StoreError::or_key_in_use)?.rows_affected();
+                }
+                tx.commit().await?;
+            });
+            Ok(replaced)
+        })
     }
 }
