@@ -166,14 +166,9 @@ impl Broker {
                 tracing::warn!(connection = %fresh.connection_id, %error, "a spooled token keeps its data key");
                 BrokerError::Internal("the spool cannot be written")
             })?;
-            let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let id = fresh.connection_id;
-            if all.get(&id).is_some_and(|now| Arc::ptr_eq(now, &waiting)) {
-                all.insert(id, Arc::new(Waiting { token: waiting.token.clone(), answer: fresh }));
-            } else {
-                drop(all);
+            if !self.replace_waiting(&waiting, &fresh) {
                 // It was taken meanwhile: nothing is to be left of it.
-                let spool = self.spool.clone();
+                let (spool, id) = (self.spool.clone(), fresh.connection_id);
                 let removed = tokio::task::spawn_blocking(move || spool.remove(&fresh)).await;
                 if !matches!(removed, Ok(Ok(()))) {
                     tracing::warn!(connection = %id, "a spool file could not be removed; it does no harm");
@@ -181,6 +176,17 @@ impl Broker {
             }
         }
         Ok(())
+    }
+
+    /// Puts the same answer, sealed with another key, in the place of one. Returns whether that one still waited.
+    fn replace_waiting(&self, waiting: &Arc<Waiting>, fresh: &Spooled) -> bool {
+        let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let still_waits = all.get(&fresh.connection_id).is_some_and(|now| Arc::ptr_eq(now, waiting));
+        if still_waits {
+            let token = waiting.token.clone();
+            all.insert(fresh.connection_id, Arc::new(Waiting { token, answer: fresh.clone() }));
+        }
+        still_waits
     }
 
     /// An answer whose row was written by somebody else is of no use. When the grant itself was dropped meanwhile, by a
