@@ -82,11 +82,7 @@ impl Keys {
     }
 
     /// As [`Vault::open`].
-    pub(crate) fn open(
-        &self,
-        context: &Context<'_>,
-        sealed: &Sealed,
-    ) -> Result<SecretSlice<u8>, VaultError> {
+    pub(crate) fn open(&self, context: &Context<'_>, sealed: &Sealed) -> Result<SecretSlice<u8>, VaultError> {
         self.vault().open(context, sealed)
     }
 
@@ -179,7 +175,10 @@ impl Broker {
                     // Retired between the two looks: the ring has changed again.
                     continue;
                 }
-                tracing::info!(key = current.get(), "new values are sealed with another data key from now on");
+                tracing::info!(
+                    key = current.get(),
+                    "new values are sealed with another data key from now on"
+                );
             }
             *keys.vault.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(vault);
             let mut read = keys.read();

@@ -81,10 +81,8 @@ impl Sessions {
         // The expiry is checked below, by the clock we are given.
         validation.validate_exp = false;
         validation.validate_aud = false;
-        let decoding = keys
-            .iter()
-            .map(|(id, key)| (*id, DecodingKey::from_secret(key.expose_secret())))
-            .collect();
+        let decoding =
+            keys.iter().map(|(id, key)| (*id, DecodingKey::from_secret(key.expose_secret()))).collect();
         Some(Self {
             current: *current,
             encoding: EncodingKey::from_secret(newest.expose_secret()),

@@ -46,8 +46,7 @@ impl Signing {
             store.insert_signing_key(&new_key(&vault.vault(), 1, random)?, clock.now()).await?;
         }
         let keys = open_all(vault, &store.list_signing_keys().await?)?;
-        let sessions =
-            Sessions::new(&keys, ttl).ok_or(OpenError::Unusable("there is no signing key"))?;
+        let sessions = Sessions::new(&keys, ttl).ok_or(OpenError::Unusable("there is no signing key"))?;
         store.update_signing_ttl(sessions.current(), ttl).await?;
         Ok(Self {
             now: RwLock::new(Arc::new(sessions)),
@@ -134,7 +133,10 @@ impl Broker {
             if sessions.current() != before.current() {
                 // Before the first token: how long the key must be kept follows from it.
                 self.store.update_signing_ttl(sessions.current(), self.sessions.ttl).await?;
-                tracing::info!(kid = sessions.current(), "access tokens are signed with another key from now on");
+                tracing::info!(
+                    kid = sessions.current(),
+                    "access tokens are signed with another key from now on"
+                );
             }
             *self.sessions.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(sessions);
         }
@@ -162,8 +164,7 @@ pub(crate) fn new_key(vault: &Vault, id: i64, random: &dyn Random) -> Result<Sto
 }
 
 fn open_all(vault: &Keys, stored: &[StoredSigningKey]) -> Result<Vec<(i64, SecretSlice<u8>)>, VaultError> {
-    let open = |key: &StoredSigningKey| {
-        Ok((key.id, vault.open(&Context::SigningKey { id: key.id }, &key.sealed)?))
-    };
+    let open =
+        |key: &StoredSigningKey| Ok((key.id, vault.open(&Context::SigningKey { id: key.id }, &key.sealed)?));
     stored.iter().map(open).collect()
 }

@@ -6,7 +6,9 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokenry_model::{Connection, ConnectionId, ConnectionState, ExposeSecret as _, Sealed, SecretString, Timestamp};
+use tokenry_model::{
+    Connection, ConnectionId, ConnectionState, ExposeSecret as _, Sealed, SecretString, Timestamp,
+};
 use tokenry_store::{NewRevocation, Spooled, StoreError};
 use tokenry_vault::{ConnectionField, Context};
 
@@ -138,9 +140,10 @@ impl Broker {
         }
         let vault = self.vault.vault();
         let open = |sealed| vault.open(context, sealed);
-        open(one).ok().zip(open(other).ok()).is_some_and(|(one, other)| {
-            one.expose_secret() == other.expose_secret()
-        })
+        open(one)
+            .ok()
+            .zip(open(other).ok())
+            .is_some_and(|(one, other)| one.expose_secret() == other.expose_secret())
     }
 
     /// The answers that wait in this process.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
-use tokenry_model::{Sealed, StateHash, UserId};
+use tokenry_model::{Sealed, StateHash, Timestamp, UserId};
 use tokenry_store::{SealedPlace, SealedValue, Spooled, StoreError};
 use tokenry_vault::{ConnectionField, Context, FlowField, Vault, VaultError};
 use tokio::time::Instant;
@@ -14,8 +14,10 @@ use crate::boot::Broker;
 use crate::error::BrokerError;
 use crate::grants;
 
-/// How often the ring is read, and holds are renewed.
+/// How often the ring is read.
 const ROUND: Duration = Duration::from_secs(5);
+/// How often a process says that it lives.
+const SAY_EVERY: Duration = Duration::from_secs(30);
 /// How long a process holds a key that it no longer seals with: a write that was under way with it has ended by then.
 const LET_GO_AFTER: Duration = Duration::from_secs(30);
 /// How long a process must have been silent to count as dead.
@@ -31,6 +33,7 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(crate) struct Holds {
     keys: BTreeMap<u32, Option<Instant>>,
+    said_at: Option<Timestamp>,
 }
 
 impl Broker {
@@ -87,7 +90,12 @@ impl Broker {
             (told.key, told.told_at) = (Some(key), Some(Instant::now()));
             let left = self.count_left(key).await?;
             self.metrics.set_keys(self.vault.current().get(), self.vault.old_keys().len());
-            tracing::info!(key, left, by_this_process = told.sealed, "what this data key sealed is sealed again");
+            tracing::info!(
+                key,
+                left,
+                by_this_process = told.sealed,
+                "what this data key sealed is sealed again"
+            );
         }
         Ok(Some(took.max(REST)))
     }
@@ -147,8 +155,7 @@ impl Broker {
 
     /// Says to the database that this process seals with a key. Returns whether there is such a key.
     pub(crate) async fn hold(&self, key: u32) -> Result<bool, StoreError> {
-        let done =
-            self.store.insert_key_hold(&self.process, &self.spool_name, key, self.clock.now()).await?;
+        let done = self.store.insert_key_hold(&self.process, &self.spool_name, key, self.clock.now()).await?;
         if done {
             self.holds().keys.insert(key, None);
         }
@@ -162,32 +169,37 @@ impl Broker {
     /// Says that this process lives, and lets go of what it no longer needs.
     async fn renew_holds(&self) -> Result<(), BrokerError> {
         let current = self.vault.current().get();
-        self.hold(current).await?;
-        let old: Vec<(u32, Instant)> = {
+        let said_at = self.clock.now();
+        let (old, must_say) = {
             let mut holds = self.holds();
             let now = Instant::now();
-            holds.keys.insert(current, None);
+            let must_say = !holds.keys.contains_key(&current)
+                || holds.said_at.is_none_or(|at| said_at.since(at) >= SAY_EVERY);
             let others = holds.keys.iter_mut().filter(|(key, _)| **key != current);
-            others.map(|(key, since)| (*key, *since.get_or_insert(now))).collect()
+            let old: Vec<_> = others.map(|(key, since)| (*key, *since.get_or_insert(now))).collect();
+            (old, must_say)
         };
         if !old.is_empty() {
             self.seal_waiting_again().await?;
         }
-        for (key, since) in old {
-            if since.elapsed() >= LET_GO_AFTER && !self.spool_needs(key).await? {
-                self.store.delete_key_hold(&self.process, key).await?;
-                self.holds().keys.remove(&key);
+        for (key, since) in &old {
+            if since.elapsed() >= LET_GO_AFTER && !self.spool_needs(*key).await? {
+                self.store.delete_key_hold(&self.process, *key).await?;
+                self.holds().keys.remove(key);
                 tracing::info!(key, "this process no longer needs the data key");
-            } else {
-                self.hold_still(key).await?;
+            } else if must_say {
+                let now = self.clock.now();
+                self.store.insert_key_hold(&self.process, &self.spool_name, *key, now).await?;
             }
         }
-        self.let_go_for_the_dead(current).await
-    }
-
-    /// Renews the hold on a key that no longer seals.
-    async fn hold_still(&self, key: u32) -> Result<(), StoreError> {
-        self.store.insert_key_hold(&self.process, &self.spool_name, key, self.clock.now()).await.map(|_| ())
+        if must_say {
+            self.hold(current).await?;
+            self.holds().said_at = Some(said_at);
+        }
+        if must_say || !self.vault.old_keys().is_empty() {
+            self.let_go_for_the_dead(current).await?;
+        }
+        Ok(())
     }
 
     /// Processes that ended without a word left holds behind. Where they wrote to this spool, it can be seen whether
@@ -264,7 +276,12 @@ struct Told {
 /// The keys that an answer was sealed with.
 pub(crate) fn keys_of(answer: &Spooled) -> BTreeSet<u32> {
     let sealed = [Some(&answer.sealed.access), answer.sealed.refresh.as_ref(), answer.spent.as_ref()];
-    sealed.into_iter().flatten().filter_map(|sealed| Vault::key_of(sealed).ok()).map(|key| key.get()).collect()
+    sealed
+        .into_iter()
+        .flatten()
+        .filter_map(|sealed| Vault::key_of(sealed).ok())
+        .map(|key| key.get())
+        .collect()
 }
 
 /// The value sealed with the current key; nothing if it is already.

@@ -105,28 +105,84 @@ macro_rules! column {
         Column {
             what: $what,
             shape: $shape,
-            count: concat!("SELECT ", $key, ", COUNT(*) FROM ", $table, " WHERE ", $key, " IS NOT NULL GROUP BY ", $key),
+            count: concat!(
+                "SELECT ",
+                $key,
+                ", COUNT(*) FROM ",
+                $table,
+                " WHERE ",
+                $key,
+                " IS NOT NULL GROUP BY ",
+                $key
+            ),
             count_of: concat!("SELECT COUNT(*) FROM ", $table, " WHERE ", $key, " = $1"),
             ends: Some(concat!("SELECT MAX(id) FROM ", $table, " WHERE ", $key, " = $1")),
             list: concat!(
-                "SELECT id, ", $user, ", ", $connection, ", ", $column, " FROM ", $table, " WHERE ", $key,
+                "SELECT id, ",
+                $user,
+                ", ",
+                $connection,
+                ", ",
+                $column,
+                " FROM ",
+                $table,
+                " WHERE ",
+                $key,
                 " = $1 AND id >= $2 ORDER BY id LIMIT $3"
             ),
-            update: concat!("UPDATE ", $table, " SET ", $column, " = $3 WHERE id = $1 AND ", $column, " = $2"),
+            update: concat!(
+                "UPDATE ",
+                $table,
+                " SET ",
+                $column,
+                " = $3 WHERE id = $1 AND ",
+                $column,
+                " = $2"
+            ),
         }
     };
     ($what:literal, $shape:expr, by $row:literal $table:literal, $user:literal, $column:literal, $key:literal) => {
         Column {
             what: $what,
             shape: $shape,
-            count: concat!("SELECT ", $key, ", COUNT(*) FROM ", $table, " WHERE ", $key, " IS NOT NULL GROUP BY ", $key),
+            count: concat!(
+                "SELECT ",
+                $key,
+                ", COUNT(*) FROM ",
+                $table,
+                " WHERE ",
+                $key,
+                " IS NOT NULL GROUP BY ",
+                $key
+            ),
             count_of: concat!("SELECT COUNT(*) FROM ", $table, " WHERE ", $key, " = $1"),
             ends: None,
             list: concat!(
-                "SELECT ", $row, ", ", $user, ", ", $column, " FROM ", $table, " WHERE ", $key, " = $1 ORDER BY ", $row,
+                "SELECT ",
+                $row,
+                ", ",
+                $user,
+                ", ",
+                $column,
+                " FROM ",
+                $table,
+                " WHERE ",
+                $key,
+                " = $1 ORDER BY ",
+                $row,
                 " LIMIT $2"
             ),
-            update: concat!("UPDATE ", $table, " SET ", $column, " = $3 WHERE ", $row, " = $1 AND ", $column, " = $2"),
+            update: concat!(
+                "UPDATE ",
+                $table,
+                " SET ",
+                $column,
+                " = $3 WHERE ",
+                $row,
+                " = $1 AND ",
+                $column,
+                " = $2"
+            ),
         }
     };
 }
@@ -212,7 +268,8 @@ impl Store {
         dice: u64,
         limit: i64,
     ) -> Result<Vec<SealedValue>, StoreError> {
-        let value = |place, row, sealed| SealedValue { place, sealed: Sealed::new(sealed), column: number, row };
+        let value =
+            |place, row, sealed| SealedValue { place, sealed: Sealed::new(sealed), column: number, row };
         if let (Some(ends), Shape::Connection(_) | Shape::SigningKey) = (column.ends, column.shape) {
             let (last,): (Option<i64>,) =
                 on!(self, read, |pool| sqlx::query_as(ends).bind(header).fetch_one(pool).await)?;
@@ -220,16 +277,19 @@ impl Store {
             let last = u64::try_from(last).unwrap_or_default();
             let from = i64::try_from(dice % last.saturating_add(1)).unwrap_or_default();
             for from in [from, 0] {
-                let rows: Vec<(i64, i64, i64, Vec<u8>)> = on!(self, read, |pool| sqlx::query_as(column.list)
-                    .bind(header)
-                    .bind(from)
-                    .bind(limit)
-                    .fetch_all(pool)
-                    .await)?;
+                let rows: Vec<(i64, i64, i64, Vec<u8>)> =
+                    on!(self, read, |pool| sqlx::query_as(column.list)
+                        .bind(header)
+                        .bind(from)
+                        .bind(limit)
+                        .fetch_all(pool)
+                        .await)?;
                 if !rows.is_empty() {
                     let read = |(id, user, connection, sealed)| {
                         let place = match column.shape {
-                            Shape::Connection(place) => place(UserId::new(user), ConnectionId::new(connection)),
+                            Shape::Connection(place) => {
+                                place(UserId::new(user), ConnectionId::new(connection))
+                            }
                             _ => SealedPlace::SigningKey { id },
                         };
                         value(place, RowKey::Id(id), sealed)
@@ -284,7 +344,8 @@ impl Store {
                         RowKey::State(state) => update.bind(state.as_slice()),
                         RowKey::Name(name) => update.bind(name.as_str()),
                     };
-                    let done = update.bind(old.sealed.as_bytes()).bind(new.as_bytes()).execute(&mut *tx).await;
+                    let done =
+                        update.bind(old.sealed.as_bytes()).bind(new.as_bytes()).execute(&mut *tx).await;
                     replaced += done.map_err(StoreError::or_key_in_use)?.rows_affected();
                 }
                 tx.commit().await?;

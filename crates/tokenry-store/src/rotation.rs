@@ -99,7 +99,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let supersede = "UPDATE data_keys SET is_current = 0, superseded_at = $3 \
                          WHERE id = $1 AND is_current = 1 AND wrapped = $2";
-        let insert = "INSERT INTO data_keys (id, wrapped, is_current, created_at, header) VALUES ($1, $2, 1, $3, $4)";
+        let insert =
+            "INSERT INTO data_keys (id, wrapped, is_current, created_at, header) VALUES ($1, $2, 1, $3, $4)";
         on!(self, begin, |tx| {
             let done = sqlx::query(supersede)
                 .bind(i64::from(current.id))
@@ -217,7 +218,12 @@ impl Store {
     /// [`StoreError`] when the database is away.
     pub async fn delete_key_hold(&self, holder: &str, key: u32) -> Result<(), StoreError> {
         let sql = "DELETE FROM key_holds WHERE holder = $1 AND key_id = $2";
-        on!(self, write, |pool| sqlx::query(sql).bind(holder).bind(i64::from(key)).execute(pool).await.map(drop))?;
+        on!(self, write, |pool| sqlx::query(sql)
+            .bind(holder)
+            .bind(i64::from(key))
+            .execute(pool)
+            .await
+            .map(drop))?;
         Ok(())
     }
 
@@ -253,8 +259,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database is away.
     pub async fn insert_installation_secret(&self, name: &str, sealed: &Sealed) -> Result<(), StoreError> {
-        let sql = "INSERT INTO installation_secrets (name, sealed) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
-        on!(self, write, |pool| sqlx::query(sql).bind(name).bind(sealed.as_bytes()).execute(pool).await.map(drop))?;
+        let sql =
+            "INSERT INTO installation_secrets (name, sealed) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+        on!(self, write, |pool| sqlx::query(sql)
+            .bind(name)
+            .bind(sealed.as_bytes())
+            .execute(pool)
+            .await
+            .map(drop))?;
         Ok(())
     }
 }

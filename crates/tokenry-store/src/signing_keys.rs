@@ -77,8 +77,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database is away.
-    pub async fn delete_spent_signing_keys(&self, slack: Duration, now: Timestamp) -> Result<u64, StoreError> {
-        let sql = "DELETE FROM signing_keys WHERE superseded_at IS NOT NULL AND superseded_at + longest_ttl < $1";
+    pub async fn delete_spent_signing_keys(
+        &self,
+        slack: Duration,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let sql =
+            "DELETE FROM signing_keys WHERE superseded_at IS NOT NULL AND superseded_at + longest_ttl < $1";
         Ok(on!(self, write, |pool| sqlx::query(sql)
             .bind(now.minus(slack).micros())
             .execute(pool)

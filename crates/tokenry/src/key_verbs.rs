@@ -69,22 +69,32 @@ async fn act(config: &Config, admin: &KeyAdmin, command: KeyCommand) -> anyhow::
         KeyCommand::Status => print!("{}", status(&admin.status().await?)),
         KeyCommand::Rotate { signing: false } => {
             let id = admin.rotate().await?;
-            println!("Data key {id} seals from now on. Servers that run take it over within seconds, and seal again");
-            println!("what the others sealed: `tokenry key status` shows how far it is, and `tokenry key retire`");
+            println!(
+                "Data key {id} seals from now on. Servers that run take it over within seconds, and seal again"
+            );
+            println!(
+                "what the others sealed: `tokenry key status` shows how far it is, and `tokenry key retire`"
+            );
             println!("deletes an older key that nothing needs any more.");
         }
         KeyCommand::Rotate { signing: true } => {
             let id = admin.rotate_signing().await?;
-            println!("Signing key {id} signs from now on. Those before it go when their last token has expired.");
+            println!(
+                "Signing key {id} signs from now on. Those before it go when their last token has expired."
+            );
         }
         KeyCommand::Retire { id, forget_spool } => {
             let spool = Spool::new(config.data_dir.join("spool"));
             admin.retire(id, &spool, forget_spool.as_deref()).await?;
-            println!("Data key {id} is retired: it opens nothing any more, and its bytes are gone from the database.");
+            println!(
+                "Data key {id} is retired: it opens nothing any more, and its bytes are gone from the database."
+            );
         }
         KeyCommand::ChangeMaster { new_key_file } => {
             let count = admin.change_master(&master_key::read(&new_key_file)?).await?;
-            println!("{count} data keys are sealed with the new master key; the old one opens nothing any more.");
+            println!(
+                "{count} data keys are sealed with the new master key; the old one opens nothing any more."
+            );
             println!("{}", after_change(&config.master_key));
         }
     }
@@ -100,7 +110,9 @@ fn after_change(source: &MasterKeySource) -> String {
         }
         MasterKeySource::Command(_) => "Have master_key_command print the new key".to_owned(),
     };
-    format!("{place}, and restart every server before the next `tokenry key rotate`: until then they go on as they are.")
+    format!(
+        "{place}, and restart every server before the next `tokenry key rotate`: until then they go on as they are."
+    )
 }
 
 fn list(status: &KeyStatus) -> String {
@@ -110,7 +122,10 @@ fn list(status: &KeyStatus) -> String {
         rows.push(format!("data key {}\t{state}\tmade {}", key.id, key.created_at));
     }
     for key in &status.retired {
-        rows.push(format!("data key {}\tretired\tmade {}, retired {}", key.id, key.created_at, key.retired_at));
+        rows.push(format!(
+            "data key {}\tretired\tmade {}, retired {}",
+            key.id, key.created_at, key.retired_at
+        ));
     }
     for key in &status.signing {
         let state = match KeyStatus::verifies_until(key) {
@@ -133,7 +148,11 @@ fn status(status: &KeyStatus) -> String {
             rows.push(format!("  {} {}", count.count, count.what));
         }
         for hold in status.holds.iter().filter(|hold| hold.key_id == key.id) {
-            let how = if status.is_alive(hold) { "held by a process that runs" } else { "held by a process that is gone" };
+            let how = if status.is_alive(hold) {
+                "held by a process that runs"
+            } else {
+                "held by a process that is gone"
+            };
             rows.push(format!("  {how}, last seen {}, spool {}", hold.seen_at, hold.spool));
         }
     }
@@ -159,6 +178,9 @@ mod tests {
     fn only_all_of_it_is_a_hundred_percent() {
         assert_eq!(share(999_999, 1_000_000), "99.9 %");
         assert_eq!(share(1_000_000, 1_000_000), "100.0 %");
-        assert_eq!((share(0, 7), share(1, 3), share(0, 0)), ("0.0 %".into(), "33.3 %".into(), "100.0 %".into()));
+        assert_eq!(
+            (share(0, 7), share(1, 3), share(0, 0)),
+            ("0.0 %".into(), "33.3 %".into(), "100.0 %".into())
+        );
     }
 }

@@ -14,13 +14,15 @@ use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use serde_json::json;
+use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::Connection as _;
 use tokenry_model::{ConnectionId, Sealed, UserId};
 use tokenry_store::{Store, StoredKey};
 use tokenry_testkit::app::{ApiClient, PASSWORD, TestUser};
-use tokenry_vault::{ConnectionField, Context, KeyId, MasterKey, SystemRandom, Vault, VaultError, WrappedKey};
+use tokenry_vault::{
+    ConnectionField, Context, KeyId, MasterKey, SystemRandom, Vault, VaultError, WrappedKey,
+};
 
 /// The seeded connections begin here: a database that counts ids by itself has room before.
 const FIRST: i64 = 1_000_000;
@@ -272,7 +274,8 @@ async fn user_at(process: &Process) -> TestUser {
 
 async fn rotate_under_load(it: &Installation) {
     let count = count();
-    let key = String::from_utf8(it.command(&["key", "generate"], "operator").output().unwrap().stdout).unwrap();
+    let key =
+        String::from_utf8(it.command(&["key", "generate"], "operator").output().unwrap().stdout).unwrap();
     std::fs::write(it.dir.path().join("master.key"), key).unwrap();
     let servers = [it.serve("one"), it.serve("two")];
     let ada = user_at(&servers[0]).await;

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use tokenry_model::{
-    CredentialKind, ExposeSecret as _, Flow, FlowKind, Sealed, SecretString, StateHash, Timestamp, User, UserId,
+    CredentialKind, ExposeSecret as _, Flow, FlowKind, Sealed, SecretString, StateHash, Timestamp, User,
+    UserId,
 };
 use tokenry_oauth::Provider;
 use tokenry_store::Parked;

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tokenry_model::{Sealed, UserId};
 use tokenry_store::{
-    NewRevocation, SealedCredential, SealedPlace, SealedValue, Store, StoreError, StoredKey,
-    StoredSigningKey,
+    NewRevocation, SealedCredential, SealedPlace, SealedValue, Store, StoreError, StoredKey, StoredSigningKey,
 };
 
 use crate::fixture::{Fixture, NOW, after, bytes, flow, grant, provider, realm, stores};
@@ -167,7 +166,10 @@ async fn what_was_written_meanwhile_is_not_sealed_over() {
         let fresh = credential(3, "fresh");
         let credential = crate::fixture::oauth("email", 7200);
         assert!(
-            store.update_refreshed(connection, before.generation, &fresh, &credential, after(1)).await.unwrap()
+            store
+                .update_refreshed(connection, before.generation, &fresh, &credential, after(1))
+                .await
+                .unwrap()
         );
         assert_eq!(store.update_resealed(&tokens).await.unwrap(), 1, "{}", db.name);
         assert_eq!(db.connection(user, connection).await.refresh_token, fresh.refresh, "{}", db.name);
@@ -185,10 +187,10 @@ async fn of_many_who_write_with_a_key_and_one_who_retires_it_either_the_write_or
             assert!(store.rotate_key(&key(new, true), &key(old, true), NOW).await.unwrap());
             let name = format!("late {round}");
             let sealed = sealed_with(u8::try_from(old).unwrap(), "late");
-            let (write, retire) = tokio::join!(
-                async { store.insert_installation_secret(&name, &sealed).await },
-                async { store.delete_key(old, NOW).await },
-            );
+            let (write, retire) =
+                tokio::join!(async { store.insert_installation_secret(&name, &sealed).await }, async {
+                    store.delete_key(old, NOW).await
+                },);
             let is_there = store.find_installation_secret(&name).await.unwrap().is_some();
             match retire {
                 Ok(true) => {
@@ -217,7 +219,8 @@ async fn a_key_that_a_process_holds_is_not_deleted_and_one_that_is_gone_is_not_h
         assert!(store.insert_key_hold("two", "other", 1, after(1)).await.unwrap());
         assert!(store.rotate_key(&key(2, true), &key(1, true), NOW).await.unwrap());
         let holds = store.list_key_holds().await.unwrap();
-        let seen: Vec<_> = holds.iter().map(|hold| (hold.holder.as_str(), hold.key_id, hold.seen_at)).collect();
+        let seen: Vec<_> =
+            holds.iter().map(|hold| (hold.holder.as_str(), hold.key_id, hold.seen_at)).collect();
         assert_eq!(seen, [("two", 1, after(1)), ("one", 1, after(5))]);
         assert!(matches!(store.delete_key(1, NOW).await, Err(StoreError::KeyInUse)), "{}", db.name);
         store.delete_key_hold("one", 1).await.unwrap();

@@ -275,7 +275,8 @@ impl Config {
     fn derive(&mut self) {
         let unset = |key: &str| !self.origins.contains_key(key);
         let (public_url, database_url) = (unset("public_url"), unset("database_url"));
-        let (master_key, providers_dir) = (unset("master_key") && unset("master_key_command"), unset("providers_dir"));
+        let (master_key, providers_dir) =
+            (unset("master_key") && unset("master_key_command"), unset("providers_dir"));
         if public_url {
             self.public_url = default_public_url(self.listen.port());
         }

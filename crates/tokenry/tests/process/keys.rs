@@ -68,7 +68,8 @@ async fn a_rotation_is_seen_by_servers_that_run_and_a_key_in_use_is_not_retired(
     for server in servers {
         assert!(server.stop().0.success());
     }
-    let mut raw = SqliteConnection::connect(&format!("sqlite://{}", home.database().display())).await.unwrap();
+    let mut raw =
+        SqliteConnection::connect(&format!("sqlite://{}", home.database().display())).await.unwrap();
     let sql = "SELECT wrapped FROM data_keys WHERE id = 1";
     let (wrapped,): (Vec<u8>,) = sqlx::query_as(sql).fetch_one(&mut raw).await.unwrap();
     raw.close().await.unwrap();
@@ -120,7 +121,10 @@ async fn a_signing_key_is_rotated_with_overlap_on_two_servers() {
     let said = key(&home, &["rotate", "--signing"]).ok();
     assert!(said.contains("Signing key 2 signs from now on"), "{said}");
     let list = key(&home, &["list"]).ok();
-    assert!(list.contains("signing key 1\tverifies until") && list.contains("signing key 2\tsigns"), "{list}");
+    assert!(
+        list.contains("signing key 1\tverifies until") && list.contains("signing key 2\tsigns"),
+        "{list}"
+    );
     let began = std::time::Instant::now();
     // Each server signs with it within seconds; whatever either signs is good at both at any moment.
     let mut signs = std::collections::BTreeSet::new();
@@ -133,7 +137,8 @@ async fn a_signing_key_is_rotated_with_overlap_on_two_servers() {
                 reader.again(&old).api.get("/api/auth/user").await.expect(StatusCode::OK);
             }
             // The header names the key.
-            let header = |token: &Option<String>| token.as_deref().unwrap().split('.').next().unwrap().to_owned();
+            let header =
+                |token: &Option<String>| token.as_deref().unwrap().split('.').next().unwrap().to_owned();
             if header(&new.api.token) != header(&old.api.token) {
                 signs.insert(number);
             }
