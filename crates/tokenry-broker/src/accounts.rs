@@ -91,7 +91,7 @@ impl Broker {
         let name = Username::parse(username).unwrap_or(self.nobody.clone());
         let user =
             self.check_login(&name, password, address, device).await?.ok_or(BrokerError::WrongLogin)?;
-        self.sessions.issue(&user, None, self.clock.now(), &*self.random)
+        self.issue(&user, None, self.clock.now()).await
     }
 
     /// The user, if the password is theirs. Counts the try, also when whoever made it hangs up before the answer.
@@ -138,21 +138,13 @@ impl Broker {
         }
     }
 
-    /// Reads an access token: signature and expiry. Whether its session has ended is checked by each verb.
-    ///
-    /// # Errors
-    /// [`BrokerError::Unauthenticated`].
-    pub fn read_token(&self, token: &str) -> Result<Claims, BrokerError> {
-        self.sessions.verify(token, self.clock.now())
-    }
-
     /// Issues another token to the bearer of a good one.
     ///
     /// # Errors
     /// [`BrokerError::Unauthenticated`] when the session has ended.
     pub async fn renew_token(&self, claims: &Claims) -> Result<SecretString, BrokerError> {
         let user = self.user(claims).await?;
-        self.sessions.issue(&user, Some(claims), self.clock.now(), &*self.random)
+        self.issue(&user, Some(claims), self.clock.now()).await
     }
 
     /// Who the caller is.

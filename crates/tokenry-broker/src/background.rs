@@ -52,7 +52,7 @@ impl Broker {
     pub(crate) async fn drop_parked(&self, parked: &Parked) -> Result<bool, BrokerError> {
         // One of several replicas, or the owner at the last moment, takes it.
         let Some(parked) = self.store.claim_parked(&parked.flow.state_hash).await? else { return Ok(false) };
-        let granted = self.open_parked(&parked)?;
+        let granted = self.open_parked(&parked).await?;
         let provider = self.provider_with(&parked.flow.provider, &granted.credential.values)?;
         let account = granted.account.as_ref().map(|account| account.id.as_str());
         if !self.may_revoke(&provider, account).await? {
@@ -81,6 +81,7 @@ impl Broker {
         let at = self.clock.now().plus(revoke::FIRST_PAUSE);
         let (handle, browser) = (unknown()?, unknown()?);
         let state = &parked.flow.state_hash;
-        Ok(self.store.update_flow_parked(state, &handle, &browser, &parked.grant, at).await?)
+        let grant = self.fresh_parked(parked)?;
+        Ok(self.store.update_flow_parked(state, &handle, &browser, &grant, at).await?)
     }
 }

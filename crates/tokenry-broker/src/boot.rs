@@ -6,23 +6,24 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokenry_model::{
-    Clock, Connection, EntropyError, ExposeSecret as _, ProviderId, Random, Sealed, SecretSlice,
-    SecretString, Username, Values,
+    Clock, Connection, EntropyError, ExposeSecret as _, ProviderId, Random, SecretString, Username, Values,
 };
 use tokenry_oauth::{Catalogue, OAuth, Provider};
-use tokenry_store::{Spool, Store, StoreError, StoredKey, StoredSigningKey};
-use tokenry_vault::{Context, KeyId, MasterKey, Vault, VaultError, WrappedKey};
+use tokenry_store::{Spool, Store, StoreError};
+use tokenry_vault::{MasterKey, VaultError};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::error::BrokerError;
+use crate::keys::{Keys, unlock};
 use crate::metrics::Metrics;
 use crate::passwords::Passwords;
 use crate::refresh::Flights;
 use crate::refusals::Successes;
 use crate::renewals::{Renewing, Used};
-use crate::sessions::Sessions;
+use crate::signing::Signing;
 use crate::spool::WaitingAnswers;
+use crate::upkeep::Holds;
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
@@ -82,18 +83,21 @@ pub struct Broker(Arc<Inner>);
 /// What every verb works with.
 pub struct Inner {
     pub(crate) store: Store,
-    pub(crate) vault: Vault,
+    pub(crate) vault: Keys,
     /// Replaced as a whole when the operator's files have changed; whoever works with one keeps it to the end.
     pub(crate) catalogue: RwLock<Catalogue>,
     pub(crate) oauth: OAuth,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) settings: Settings,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: Signing,
     pub(crate) passwords: Passwords,
     pub(crate) metrics: Metrics,
     /// What this process is called on the leases it takes.
     pub(crate) process: String,
+    /// The data keys that the database knows this process to need, and by what name its spool goes there.
+    pub(crate) holds: Mutex<Holds>,
+    pub(crate) spool_name: String,
     /// Refreshes under way in this process, by connection.
     pub(crate) flights: Flights,
     /// Answers that the database does not take, on disk and in memory.
@@ -142,18 +146,18 @@ impl Broker {
     /// [`OpenError`] when the master key is not the one, or the database is away.
     pub async fn open(parts: BrokerParts) -> Result<Self, OpenError> {
         let BrokerParts { store, master, catalogue, oauth, clock, random, settings, spool } = parts;
-        let vault = open_vault(&store, &master, &*clock, Arc::clone(&random)).await?;
-        drop(master);
-        let keys = open_signing_keys(&store, &vault, &*clock, &*random).await?;
-        let sessions = Sessions::new(&keys, settings.session_ttl)
-            .ok_or(OpenError::Unusable("there is no signing key"))?;
+        let vault = Keys::unlock(&store, master, &*clock, Arc::clone(&random)).await?;
+        let sessions = Signing::open(&store, &vault, settings.session_ttl, &*clock, &*random).await?;
         let passwords = Passwords::new(Arc::clone(&random))
             .ok_or(OpenError::Unusable("the parameters for password hashing are not usable"))?;
         let nobody = Username::parse("nobody-can-have-this-name")
             .map_err(|_| OpenError::Unusable("the stand-in username is not usable"))?;
         let process = random_token(&*random)?.expose_secret().to_owned();
+        let spool_name = name_of(&spool, &process).await;
         let broker = Self(Arc::new(Inner {
             process,
+            holds: Mutex::default(),
+            spool_name,
             store,
             vault,
             catalogue: RwLock::new(catalogue),
@@ -173,6 +177,7 @@ impl Broker {
             tasks: TaskTracker::new(),
             nobody,
         }));
+        broker.hold_at_start().await;
         broker.take_up_spool().await?;
         broker.reserve_room().await;
         Ok(broker)
@@ -213,6 +218,9 @@ impl Broker {
         self.tasks.wait().await;
         if let Err(error) = self.write_uses().await {
             tracing::warn!(%error, "when tokens were last used could not be written down");
+        }
+        if let Err(error) = self.let_go().await {
+            tracing::warn!(%error, "it could not be written down which data keys are no longer needed");
         }
         self.store.close().await;
     }
@@ -257,58 +265,18 @@ pub(crate) fn filled(provider: &Arc<Provider>, values: &Values) -> Result<Arc<Pr
     provider.for_connection(values).map_err(|cause| BrokerError::provider(&provider.name, cause))
 }
 
-fn unlock(master: &MasterKey, ring: &[StoredKey], random: Arc<dyn Random>) -> Result<Vault, OpenError> {
-    let current = ring
-        .iter()
-        .filter(|key| key.is_current)
-        .map(|key| key.id)
-        .max()
-        .ok_or(OpenError::Unusable("the key ring in the database has no current key"))?;
-    let wrapped = ring
-        .iter()
-        .map(|key| Ok(WrappedKey { id: key_id(key.id)?, wrapped: key.wrapped.clone() }))
-        .collect::<Result<Vec<_>, OpenError>>()?;
-    Ok(Vault::unlock(master, &wrapped, key_id(current)?, random)?)
-}
-
-fn key_id(id: u32) -> Result<KeyId, OpenError> {
-    Ok(KeyId::new(id)?)
-}
-
-async fn open_vault(
-    store: &Store,
-    master: &MasterKey,
-    clock: &dyn Clock,
-    random: Arc<dyn Random>,
-) -> Result<Vault, OpenError> {
-    let mut ring = store.list_keys().await?;
-    if ring.is_empty() {
-        let first = Vault::make_key(master, KeyId::FIRST, &*random)?;
-        let key = StoredKey { id: 1, wrapped: first.wrapped, is_current: true };
-        store.insert_key(&key, clock.now()).await?;
-        // Another replica may have been first: what is in the database counts.
-        ring = store.list_keys().await?;
+/// The spool's name. A disk that takes no name is no reason not to serve: it goes by the process's then.
+async fn name_of(spool: &Spool, process: &str) -> String {
+    let (spool, fresh) = (spool.clone(), process.to_owned());
+    let named = tokio::task::spawn_blocking(move || spool.name(&fresh)).await;
+    match named.unwrap_or_else(|_| Err(std::io::Error::other("the task ended early"))) {
+        Ok(name) if !name.is_empty() => name,
+        Ok(_) => process.to_owned(),
+        Err(error) => {
+            tracing::warn!(%error, "the spool has no name that lasts");
+            process.to_owned()
+        }
     }
-    unlock(master, &ring, random)
-}
-
-async fn open_signing_keys(
-    store: &Store,
-    vault: &Vault,
-    clock: &dyn Clock,
-    random: &dyn Random,
-) -> Result<Vec<(i64, SecretSlice<u8>)>, OpenError> {
-    let mut keys = store.list_signing_keys().await?;
-    if keys.is_empty() {
-        let mut key = zeroize::Zeroizing::new([0; 32]);
-        random.fill(&mut *key)?;
-        let sealed: Sealed = vault.seal(&Context::SigningKey { id: 1 }, &*key)?;
-        store.insert_signing_key(&StoredSigningKey { id: 1, sealed }, clock.now()).await?;
-        keys = store.list_signing_keys().await?;
-    }
-    keys.iter()
-        .map(|key| Ok((key.id, vault.open(&Context::SigningKey { id: key.id }, &key.sealed)?)))
-        .collect()
 }
 
 /// The SHA-256 of a secret that is found by its hash. The secret has enough entropy to need no salt.

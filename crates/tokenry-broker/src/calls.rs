@@ -76,7 +76,7 @@ impl Broker {
             query,
             expires_at: fresh.expires_at,
             scopes: now_there.scopes.clone(),
-            token_secret: self.token_secret(&now_there)?,
+            token_secret: self.token_secret(&now_there).await?,
             token: fresh.token,
         })
     }
@@ -116,7 +116,8 @@ impl Broker {
         let fresh = self.hand_out_of(&connection, Duration::ZERO).await?;
         if connection.kind == CredentialKind::OAuth1 {
             let secret = self
-                .token_secret(&connection)?
+                .token_secret(&connection)
+                .await?
                 .ok_or(BrokerError::Internal("an OAuth 1.0a token has no secret"))?;
             let value = self
                 .oauth
@@ -132,13 +133,13 @@ impl Broker {
     }
 
     /// With OAuth 1.0a, what signs.
-    fn token_secret(&self, connection: &Connection) -> Result<Option<SecretString>, BrokerError> {
+    async fn token_secret(&self, connection: &Connection) -> Result<Option<SecretString>, BrokerError> {
         if connection.kind != CredentialKind::OAuth1 {
             return Ok(None);
         }
         let context = grants::context(connection.user_id, connection.id, ConnectionField::RefreshToken);
         let sealed = connection.refresh_token.as_ref();
-        Ok(sealed.map(|sealed| self.vault.open_text(&context, sealed)).transpose()?)
+        self.opened(|vault| sealed.map(|sealed| vault.open_text(&context, sealed)).transpose()).await
     }
 }
 

@@ -86,7 +86,7 @@ impl Broker {
         let user = claims.own(owner)?;
         if let Some(ready) = self.store.find_ready(user, id).await? {
             claims.check_epoch(Some(ready.session_epoch))?;
-            if let Some(token) = self.hand_out_ready(user, id, &ready, min_valid)? {
+            if let Some(token) = self.hand_out_ready(user, id, &ready, min_valid).await? {
                 return Ok(token);
             }
         }
@@ -95,7 +95,7 @@ impl Broker {
     }
 
     /// The token of a connection that needs nothing done. Nothing if it does.
-    fn hand_out_ready(
+    async fn hand_out_ready(
         &self,
         user: UserId,
         id: ConnectionId,
@@ -108,7 +108,8 @@ impl Broker {
         {
             return Ok(None);
         }
-        let token = grants::open_token(&self.vault, user, id, &ready.access_token)?;
+        let sealed = &ready.access_token;
+        let token = self.opened(|vault| grants::open_token(vault, user, id, sealed)).await?;
         self.metrics.token_handed_out(ready.born_at.map(|born| now.since(born)));
         self.note_use(id, now);
         Ok(Some(HandedOut { token, expires_at: ready.expires_at }))
@@ -140,7 +141,7 @@ impl Broker {
         }
         let now = self.clock.now();
         let suffices = |fresh: &HandedOut| fresh.expires_at.is_none_or(|at| at >= now.plus(min_valid));
-        let stored = self.stored_token(connection)?;
+        let stored = self.stored_token(connection).await?;
         if connection.times.due_at.is_none_or(|due| due > now) && suffices(&stored) {
             return Ok(stored);
         }
@@ -205,20 +206,19 @@ impl Broker {
         let user = claims.own(owner)?;
         let list = self.store.list_connections(user, after, limit).await?.ok_or(ENDED)?;
         claims.check_epoch(Some(list.session_epoch))?;
-        list.connections
-            .into_iter()
-            .map(|connection| {
-                let token = if connection.access_token.as_bytes().is_empty() {
-                    // Revoked: there is none.
-                    SecretString::default()
-                } else {
-                    grants::open_access(&self.vault, &connection).inspect_err(|error| {
-                        tracing::error!(connection = %connection.id, %error, "a stored token does not open");
-                    })?
-                };
-                Ok(ConnectionView { connection, token })
-            })
-            .collect()
+        let mut views = Vec::with_capacity(list.connections.len());
+        for connection in list.connections {
+            let token = if connection.access_token.as_bytes().is_empty() {
+                // Revoked: there is none.
+                SecretString::default()
+            } else {
+                self.opened(|vault| grants::open_access(vault, &connection)).await.inspect_err(|error| {
+                    tracing::error!(connection = %connection.id, %error, "a stored token does not open");
+                })?
+            };
+            views.push(ConnectionView { connection, token });
+        }
+        Ok(views)
     }
 
     /// Renames a connection.

@@ -208,7 +208,8 @@ impl Broker {
         let state = &flow.state_hash;
         let provider = self.provider_with(&flow.provider, &flow.values)?;
         let code = self
-            .open_flow_secrets(flow)?
+            .open_flow_secrets(flow)
+            .await?
             .device_code
             .ok_or(BrokerError::Internal("a flow does not hold what its kind needs"))?;
         let end = async |status: DeviceStatus, connection| {

@@ -7,9 +7,10 @@ use tokenry_model::{
 };
 use tokenry_oauth::{Grant, Provider, TokenSet};
 use tokenry_store::{NewCredential, SealedCredential};
-use tokenry_vault::{ConnectionField, Context, Vault, VaultError};
+use tokenry_vault::{ConnectionField, Context, VaultError};
 use zeroize::Zeroizing;
 
+use crate::keys::Keys;
 use crate::schedule::Renewal;
 
 /// The context of one field of one connection.
@@ -23,7 +24,7 @@ pub(crate) const fn context(
 
 /// Seals a grant for a connection.
 pub(crate) fn seal_grant(
-    vault: &Vault,
+    vault: &Keys,
     user: UserId,
     connection: ConnectionId,
     access: &SecretString,
@@ -39,13 +40,13 @@ pub(crate) fn seal_grant(
 }
 
 /// Opens the access token, or the pasted one, of a connection.
-pub(crate) fn open_access(vault: &Vault, connection: &Connection) -> Result<SecretString, VaultError> {
+pub(crate) fn open_access(vault: &Keys, connection: &Connection) -> Result<SecretString, VaultError> {
     open_token(vault, connection.user_id, connection.id, &connection.access_token)
 }
 
 /// Opens an access token that was sealed for this connection.
 pub(crate) fn open_token(
-    vault: &Vault,
+    vault: &Keys,
     user: UserId,
     connection: ConnectionId,
     sealed: &Sealed,
@@ -55,7 +56,7 @@ pub(crate) fn open_token(
 
 /// Opens a grant that was sealed for a connection.
 pub(crate) fn open_grant(
-    vault: &Vault,
+    vault: &Keys,
     user: UserId,
     connection: ConnectionId,
     sealed: &SealedCredential,

@@ -30,6 +30,12 @@ pub(crate) struct Of {
     provider: String,
 }
 
+/// A data key, by its number.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct OfKey {
+    key: u32,
+}
+
 impl Of {
     fn new(provider: &ProviderId) -> Self {
         Self { provider: provider.to_string() }
@@ -54,6 +60,9 @@ pub struct Metrics {
     revocations: Family<ByProvider, Counter>,
     logins: Family<ByOutcome, Counter>,
     handed_out: Counter,
+    to_reseal: Family<OfKey, Gauge>,
+    current_key: Gauge,
+    old_keys: Gauge,
 }
 
 impl Default for Metrics {
@@ -71,6 +80,9 @@ impl Default for Metrics {
             revocations: Family::default(),
             logins: Family::default(),
             handed_out: Counter::default(),
+            to_reseal: Family::default(),
+            current_key: Gauge::default(),
+            old_keys: Gauge::default(),
         }
     }
 }
@@ -114,6 +126,31 @@ impl Metrics {
             "Tokens handed out one by one",
             self.handed_out.clone(),
         );
+        self.register_keys(registry);
+    }
+
+    fn register_keys(&self, registry: &mut Registry) {
+        registry.register(
+            "tokenry_values_to_reseal",
+            "Values that an older data key sealed and that are yet to be sealed with the current one",
+            self.to_reseal.clone(),
+        );
+        registry.register("tokenry_data_key_current", "The data key that seals", self.current_key.clone());
+        registry.register("tokenry_data_keys_old", "Data keys that only open", self.old_keys.clone());
+    }
+
+    /// How much an older data key is still needed for.
+    pub(crate) fn set_to_reseal(&self, key: u32, left: i64) {
+        self.to_reseal.get_or_create(&OfKey { key }).set(left);
+    }
+
+    /// Which data key seals, and how many only open.
+    pub(crate) fn set_keys(&self, current: u32, old: usize) {
+        self.current_key.set(i64::from(current));
+        self.old_keys.set(i64::try_from(old).unwrap_or(i64::MAX));
+        if old == 0 {
+            self.to_reseal.clear();
+        }
     }
 
     pub(crate) fn refreshed(&self, provider: &str, outcome: &'static str) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokenry_model::{
     Connection, ConnectionId, ConnectionState, CredentialKind, ExposeSecret as _, Health, RefreshIntent,
-    SecretString, Timestamp,
+    Sealed, SecretString, Timestamp,
 };
 use tokenry_oauth::{OAuthError, Provider, TokenSet};
 use tokenry_store::Spooled;
@@ -141,10 +141,10 @@ impl Broker {
                 return Err(BrokerError::NoSuchConnection);
             };
             if connection.generation != seen.generation || connection.state.needs_a_person() {
-                return self.take_newer(&connection);
+                return self.take_newer(&connection).await;
             }
             let provider = self.provider_of(&connection)?;
-            let Some(spent) = self.to_be_spent(&connection, &provider)? else {
+            let Some(spent) = self.to_be_spent(&connection, &provider).await? else {
                 return self.without_refresh_token(&connection, &provider).await;
             };
             let health = self.may_ask(&connection, &provider).await?;
@@ -160,7 +160,7 @@ impl Broker {
                 return self.refresh_claimed(&attempt).await;
             }
             if connection.times.expires_at.is_some_and(|at| at > self.clock.now()) {
-                return self.stored_token(&connection);
+                return self.stored_token(&connection).await;
             }
             if began.elapsed() >= PATIENCE {
                 let what = "another process is refreshing this token and has not come to an end".to_owned();
@@ -173,19 +173,25 @@ impl Broker {
     }
 
     /// What the next access token is had with. Nothing if there is nothing.
-    fn to_be_spent(
+    async fn to_be_spent(
         &self,
         connection: &Connection,
         provider: &Provider,
     ) -> Result<Option<SecretString>, BrokerError> {
         let context = grants::context(connection.user_id, connection.id, ConnectionField::RefreshToken);
-        let kept = connection.refresh_token.as_ref().map(|sealed| self.vault.open_text(&context, sealed));
+        let sealed = connection.refresh_token.as_ref();
+        let kept =
+            self.opened(|vault| sealed.map(|sealed| vault.open_text(&context, sealed)).transpose()).await?;
         if connection.kind == CredentialKind::OAuth2 && kept.is_none() && provider.spends_access_token() {
             // It can be spent while it lives, and not a moment longer.
             let lives = connection.times.expires_at.is_none_or(|at| at > self.clock.now());
-            return Ok(if lives { Some(grants::open_access(&self.vault, connection)?) } else { None });
+            let spent = match lives {
+                true => Some(self.opened(|vault| grants::open_access(vault, connection)).await?),
+                false => None,
+            };
+            return Ok(spent);
         }
-        Ok(kept.transpose()?)
+        Ok(kept)
     }
 
     /// Takes the lease. With it the intent is durable: what is about to be spent, and when.
@@ -242,7 +248,7 @@ impl Broker {
                 // Somebody may have connected it again, or deleted it, while the provider was asked.
                 match self.reread(connection).await? {
                     None => Err(BrokerError::NoSuchConnection),
-                    Some(newer) if newer.generation != connection.generation => self.take_newer(&newer),
+                    Some(newer) if newer.generation != connection.generation => self.take_newer(&newer).await,
                     Some(_) => Err(error),
                 }
             }
@@ -296,7 +302,7 @@ impl Broker {
             account: connection.account.clone(),
             generation: connection.generation,
             sealed,
-            spent: connection.refresh_token.clone(),
+            spent: self.fresh_spent(connection),
             credential,
         };
         let Some(written) = self.write_or_spool(&answer, &tokens.access_token).await? else {
@@ -313,7 +319,24 @@ impl Broker {
         self.metrics.refreshed(provider.id.as_str(), "superseded");
         self.drop_superseded(&answer).await?;
         let newer = self.reread(connection).await?;
-        newer.map_or(Err(BrokerError::NoSuchConnection), |newer| self.take_newer(&newer))
+        match newer {
+            Some(newer) => self.take_newer(&newer).await,
+            None => Err(BrokerError::NoSuchConnection),
+        }
+    }
+
+    /// What was spent, sealed with a key that this process holds: it may wait in the spool for longer than an older one lasts.
+    fn fresh_spent(&self, connection: &Connection) -> Option<Sealed> {
+        let context = grants::context(connection.user_id, connection.id, ConnectionField::RefreshToken);
+        let spent = connection.refresh_token.as_ref()?;
+        match self.vault.fresh(&context, spent) {
+            Ok(fresh) => Some(fresh),
+            Err(error) => {
+                // What came for it counts for more.
+                tracing::error!(connection = %connection.id, %error, "a spent refresh token does not open again");
+                Some(spent.clone())
+            }
+        }
     }
 
     /// A token is due and there is nothing to refresh it with.
@@ -323,7 +346,7 @@ impl Broker {
         provider: &Provider,
     ) -> Result<HandedOut, BrokerError> {
         if connection.times.expires_at.is_none_or(|at| at > self.clock.now()) {
-            return self.stored_token(connection);
+            return self.stored_token(connection).await;
         }
         let reason = if provider.spends_access_token() {
             format!(
@@ -344,18 +367,18 @@ impl Broker {
     }
 
     /// The token of a row that somebody else has just written.
-    fn take_newer(&self, newer: &Connection) -> Result<HandedOut, BrokerError> {
+    async fn take_newer(&self, newer: &Connection) -> Result<HandedOut, BrokerError> {
         match &newer.state {
             ConnectionState::ReconnectRequired { reason } | ConnectionState::Revoked { reason } => {
                 Err(BrokerError::ReconnectRequired { reason: reason.clone() })
             }
-            ConnectionState::Ok | ConnectionState::Quarantined { .. } => self.stored_token(newer),
+            ConnectionState::Ok | ConnectionState::Quarantined { .. } => self.stored_token(newer).await,
         }
     }
 
     /// The token that the row holds.
-    pub(crate) fn stored_token(&self, connection: &Connection) -> Result<HandedOut, BrokerError> {
-        let token = grants::open_access(&self.vault, connection)?;
+    pub(crate) async fn stored_token(&self, connection: &Connection) -> Result<HandedOut, BrokerError> {
+        let token = self.opened(|vault| grants::open_access(vault, connection)).await?;
         Ok(HandedOut { token, expires_at: connection.times.expires_at })
     }
 }

@@ -49,10 +49,10 @@ impl Broker {
             tracing::info!(%connection, provider = %provider.id, "not revoked: it has no way to be, or its account is connected again");
             return Ok(self.store.delete_revocation(id).await?);
         }
-        let grant = match grants::open_grant(&self.vault, revocation.user_id, connection, &revocation.sealed)
-        {
+        let (user, sealed) = (revocation.user_id, &revocation.sealed);
+        let grant = match self.opened(|vault| grants::open_grant(vault, user, connection, sealed)).await {
             Ok(grant) => grant,
-            Err(error) => return self.postpone(revocation, &error.into()).await,
+            Err(error) => return self.postpone(revocation, &error).await,
         };
         match self.oauth.revoke(&provider, &grant).await {
             Ok(()) => {

@@ -1,6 +1,6 @@
 //! Access tokens of Tokenry itself: JWTs (RFC 7519), HS256, ended at once by the epoch on the user's row.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -66,9 +66,9 @@ struct WireClaims {
 
 /// Issues and reads tokens.
 pub(crate) struct Sessions {
-    current: String,
+    current: i64,
     encoding: EncodingKey,
-    decoding: HashMap<String, DecodingKey>,
+    decoding: BTreeMap<i64, DecodingKey>,
     validation: Validation,
     ttl: Duration,
 }
@@ -81,17 +81,33 @@ impl Sessions {
         // The expiry is checked below, by the clock we are given.
         validation.validate_exp = false;
         validation.validate_aud = false;
-        let decoding = keys
-            .iter()
-            .map(|(id, key)| (id.to_string(), DecodingKey::from_secret(key.expose_secret())))
-            .collect();
+        let decoding =
+            keys.iter().map(|(id, key)| (*id, DecodingKey::from_secret(key.expose_secret()))).collect();
         Some(Self {
-            current: current.to_string(),
+            current: *current,
             encoding: EncodingKey::from_secret(newest.expose_secret()),
             decoding,
             validation,
             ttl,
         })
+    }
+
+    /// The key that signs.
+    pub(crate) const fn current(&self) -> i64 {
+        self.current
+    }
+
+    /// All keys, oldest first.
+    pub(crate) fn ids(&self) -> Vec<i64> {
+        self.decoding.keys().copied().collect()
+    }
+
+    /// The key that a token names, if it is none of these. Nothing vouches for it.
+    pub(crate) fn unknown_key(&self, token: &str) -> Option<i64> {
+        if token.len() > MAX_TOKEN {
+            return None;
+        }
+        key_id_of(token).filter(|id| !self.decoding.contains_key(id))
     }
 
     /// Issues a token to a user; `renews` is the one it follows.
@@ -114,7 +130,7 @@ impl Sessions {
             jti: id,
             epoch: user.session_epoch,
         };
-        let header = Header { kid: Some(self.current.clone()), ..Header::new(Algorithm::HS256) };
+        let header = Header { kid: Some(self.current.to_string()), ..Header::new(Algorithm::HS256) };
         jsonwebtoken::encode(&header, &claims, &self.encoding)
             .map(SecretString::from)
             .map_err(|_| BrokerError::Internal("a token could not be signed"))
@@ -134,8 +150,7 @@ impl Sessions {
         if token.len() > MAX_TOKEN {
             return None;
         }
-        let header = jsonwebtoken::decode_header(token).ok()?;
-        let key = self.decoding.get(header.kid.as_deref()?)?;
+        let key = self.decoding.get(&key_id_of(token)?)?;
         let wire = jsonwebtoken::decode::<WireClaims>(token, key, &self.validation).ok()?.claims;
         Some(Claims {
             user: UserId::parse(&wire.sub).ok()?,
@@ -145,6 +160,12 @@ impl Sessions {
             expires_at: wire.exp,
         })
     }
+}
+
+/// The number in `kid`, in the one spelling that we give it.
+fn key_id_of(token: &str) -> Option<i64> {
+    let kid = jsonwebtoken::decode_header(token).ok()?.kid?;
+    kid.parse::<i64>().ok().filter(|id| id.to_string() == kid)
 }
 
 #[cfg(test)]

@@ -6,14 +6,18 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokenry_model::{Connection, ConnectionId, ConnectionState, SecretString, Timestamp};
+use tokenry_model::{
+    Connection, ConnectionId, ConnectionState, ExposeSecret as _, Sealed, SecretString, Timestamp,
+};
 use tokenry_store::{NewRevocation, Spooled, StoreError};
+use tokenry_vault::{ConnectionField, Context};
 
 use crate::boot::Broker;
 use crate::crash;
 use crate::error::BrokerError;
 use crate::grants;
 use crate::refresh::HandedOut;
+use crate::upkeep::keys_of;
 
 /// How long the database gets before an answer goes to the spool. A reader waits for no more than this.
 const AT_ONCE: Duration = Duration::from_millis(250);
@@ -125,7 +129,67 @@ impl Broker {
         }
         // An earlier try may have been taken after we stopped waiting for it.
         let row = self.store.find_connection(answer.user_id, id).await?.and_then(|owned| owned.connection);
-        Ok(row.is_some_and(|row| row.access_token == answer.sealed.access))
+        let context = grants::context(answer.user_id, id, ConnectionField::AccessToken);
+        Ok(row.is_some_and(|row| self.is_same(&context, &row.access_token, &answer.sealed.access)))
+    }
+
+    /// Whether two sealed values are the same one: by their bytes, or, when they were sealed with two keys, opened.
+    fn is_same(&self, context: &Context<'_>, one: &Sealed, other: &Sealed) -> bool {
+        if one == other {
+            return true;
+        }
+        let vault = self.vault.vault();
+        let open = |sealed| vault.open(context, sealed);
+        open(one)
+            .ok()
+            .zip(open(other).ok())
+            .is_some_and(|(one, other)| one.expose_secret() == other.expose_secret())
+    }
+
+    /// The answers that wait in this process.
+    pub(crate) fn waiting_answers(&self) -> Vec<Spooled> {
+        let all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().map(|waiting| waiting.answer.clone()).collect()
+    }
+
+    /// Seals what waits with the current key, on disk first.
+    pub(crate) async fn seal_waiting_again(&self) -> Result<(), BrokerError> {
+        let all: Vec<_> = {
+            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.values().cloned().collect()
+        };
+        for waiting in all {
+            let fresh = self.sealed_again(&waiting.answer)?;
+            if keys_of(&fresh) == keys_of(&waiting.answer) {
+                continue;
+            }
+            let (spool, on_disk) = (self.spool.clone(), fresh.clone());
+            let put = tokio::task::spawn_blocking(move || spool.put(&on_disk)).await;
+            put.unwrap_or_else(|_| Err(io::Error::other("the task ended early"))).map_err(|error| {
+                tracing::warn!(connection = %fresh.connection_id, %error, "a spooled token keeps its data key");
+                BrokerError::Internal("the spool cannot be written")
+            })?;
+            if !self.replace_waiting(&waiting, &fresh) {
+                // It was taken meanwhile: nothing is to be left of it.
+                let (spool, id) = (self.spool.clone(), fresh.connection_id);
+                let removed = tokio::task::spawn_blocking(move || spool.remove(&fresh)).await;
+                if !matches!(removed, Ok(Ok(()))) {
+                    tracing::warn!(connection = %id, "a spool file could not be removed; it does no harm");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the same answer, sealed with another key, in the place of one. Returns whether that one still waited.
+    fn replace_waiting(&self, waiting: &Arc<Waiting>, fresh: &Spooled) -> bool {
+        let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let still_waits = all.get(&fresh.connection_id).is_some_and(|now| Arc::ptr_eq(now, waiting));
+        if still_waits {
+            let token = waiting.token.clone();
+            all.insert(fresh.connection_id, Arc::new(Waiting { token, answer: fresh.clone() }));
+        }
+        still_waits
     }
 
     /// An answer whose row was written by somebody else is of no use. When the grant itself was dropped meanwhile, by a
@@ -133,13 +197,20 @@ impl Broker {
     pub(crate) async fn drop_superseded(&self, answer: &Spooled) -> Result<(), BrokerError> {
         let (user, id) = (answer.user_id, answer.connection_id);
         // Where none came with it, a reconnect goes on with the refresh token that was spent for this answer.
-        if let Some((spent, next)) = answer.spent.as_ref().zip(answer.sealed.refresh.as_ref())
-            && self.store.update_spent(id, spent, next).await?
-        {
-            tracing::info!(connection = %id, "a reconnect goes on with the refresh token that came meanwhile");
-            return Ok(());
+        let mut newer = self.store.find_connection(user, id).await?.and_then(|owned| owned.connection);
+        if let Some((spent, next)) = answer.spent.as_ref().zip(answer.sealed.refresh.as_ref()) {
+            let context = grants::context(user, id, ConnectionField::RefreshToken);
+            // The row may have been sealed with another key since, and may be between our look and our write.
+            while let Some(held) = newer.as_ref().and_then(|newer| newer.refresh_token.as_ref())
+                && self.is_same(&context, held, spent)
+            {
+                if self.store.update_spent(id, held, next).await? {
+                    tracing::info!(connection = %id, "a reconnect goes on with the refresh token that came meanwhile");
+                    return Ok(());
+                }
+                newer = self.store.find_connection(user, id).await?.and_then(|owned| owned.connection);
+            }
         }
-        let newer = self.store.find_connection(user, id).await?.and_then(|owned| owned.connection);
         if newer.is_some_and(|newer| {
             newer.kind.is_renewed() && !matches!(newer.state, ConnectionState::Revoked { .. })
         }) {
@@ -181,7 +252,8 @@ impl Broker {
         let left = tokio::task::spawn_blocking(move || spool.list()).await;
         for answer in left.unwrap_or_else(|_| Err(io::Error::other("the task ended early")))? {
             let id = answer.connection_id;
-            match grants::open_grant(&self.vault, answer.user_id, id, &answer.sealed) {
+            let (user, sealed) = (answer.user_id, &answer.sealed);
+            match self.opened(|vault| grants::open_grant(vault, user, id, sealed)).await {
                 Ok(grant) => {
                     tracing::info!(connection = %id, "a spooled token is taken up");
                     self.keep_waiting(Waiting { answer, token: grant.access });

@@ -176,6 +176,14 @@ impl Store {
         Ok(())
     }
 
+    /// Has what was overwritten leave the log beside the database, where there is one. A reader may be in the way: then it leaves
+    /// with the next checkpoint.
+    pub async fn settle(&self) {
+        if let Database::Sqlite { writer, .. } = &self.db {
+            sqlite::empty_log(writer).await;
+        }
+    }
+
     /// Waits for what is under way and closes the database.
     pub async fn close(&self) {
         match &self.db {

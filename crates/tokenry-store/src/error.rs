@@ -38,6 +38,9 @@ pub enum StoreError {
     /// A row that must be unique is there already.
     #[error("the row is there already")]
     Conflict,
+    /// A data key that is to be deleted is still needed; or one that a value was sealed with is gone.
+    #[error("a data key is still needed, or gone already")]
+    KeyInUse,
 }
 
 /// A value that does not fit its column's type is a broken row, not a database that is away.
@@ -64,6 +67,14 @@ impl StoreError {
     /// What failed for several at once, told to one of them.
     pub(crate) fn shared(why: &str) -> Self {
         Self::Unavailable(sqlx::Error::Io(std::io::Error::other(why)))
+    }
+
+    /// Turns the violation of a reference to a data key into [`StoreError::KeyInUse`].
+    pub(crate) fn or_key_in_use(error: sqlx::Error) -> Self {
+        match error.as_database_error() {
+            Some(db) if db.is_foreign_key_violation() => Self::KeyInUse,
+            _ => error.into(),
+        }
     }
 
     /// Whether the database gave this up because somebody else held the rows it wanted, in another order: it wrote nothing,

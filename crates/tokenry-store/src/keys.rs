@@ -6,7 +6,7 @@ use crate::database::{Store, on, peek};
 use crate::error::StoreError;
 
 /// A data key, wrapped by the master key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredKey {
     /// Its id in the ring.
     pub id: u32,
@@ -56,13 +56,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database is away.
     pub async fn insert_key(&self, key: &StoredKey, now: Timestamp) -> Result<(), StoreError> {
-        let sql = "INSERT INTO data_keys (id, wrapped, is_current, created_at) VALUES ($1, $2, $3, $4) \
+        let sql = "INSERT INTO data_keys (id, wrapped, is_current, created_at, header) VALUES ($1, $2, $3, $4, $5) \
                    ON CONFLICT (id) DO NOTHING";
         on!(self, write, |pool| sqlx::query(sql)
             .bind(i64::from(key.id))
             .bind(&key.wrapped)
             .bind(i64::from(key.is_current))
             .bind(now.micros())
+            .bind(&header(key.id)[..])
             .execute(pool)
             .await
             .map(drop))?;
@@ -97,6 +98,20 @@ impl Store {
             .await
             .map(drop))?;
         Ok(())
+    }
+}
+
+/// What a value begins with that this key sealed: the version of the seal, and the key's id. The schema refers to it.
+pub(crate) fn header(id: u32) -> [u8; 5] {
+    let [a, b, c, d] = id.to_be_bytes();
+    [1, a, b, c, d]
+}
+
+/// The key that [`header`] was made for.
+pub(crate) fn id_of_header(header: &[u8]) -> Option<u32> {
+    match header {
+        [1, a, b, c, d] => Some(u32::from_be_bytes([*a, *b, *c, *d])),
+        _ => None,
     }
 }
 

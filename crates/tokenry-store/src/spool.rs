@@ -104,6 +104,30 @@ impl Spool {
         (0..RESERVES).map(|number| self.0.join(format!("room-{number}.reserve")))
     }
 
+    /// The spool's name, which stays with the directory over restarts; `fresh`, if it had none.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn name(&self, fresh: &str) -> io::Result<String> {
+        self.make_directory()?;
+        let path = self.0.join("name");
+        match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return Ok(other?.trim().to_owned()),
+        }
+        // Whole or not at all; and of two processes that make it at once, both take the one that is there afterwards.
+        let unfinished = self.0.join(format!("{fresh}.unfinished"));
+        let mut out = private_file(&unfinished)?;
+        out.write_all(fresh.as_bytes())?;
+        out.sync_all()?;
+        let linked = fs::hard_link(&unfinished, &path);
+        fs::remove_file(&unfinished)?;
+        match linked {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(fs::read_to_string(&path)?.trim().to_owned()),
+        }
+    }
+
     /// Puts an answer into the spool. When this returns it survives a power cut. On a full disk it takes room that was set
     /// aside.
     ///
@@ -308,6 +332,15 @@ mod tests {
         spool.remove(&answer).unwrap();
         spool.reserve().unwrap();
         assert_eq!(size(), before);
+    }
+
+    #[test]
+    fn a_spool_keeps_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::new(dir.path().join("spool"));
+        assert_eq!(spool.name("one").unwrap(), "one");
+        assert_eq!(Spool::new(dir.path().join("spool")).name("two").unwrap(), "one");
+        assert!(spool.list().unwrap().is_empty());
     }
 
     #[test]

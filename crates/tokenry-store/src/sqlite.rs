@@ -5,7 +5,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::Connection as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 
 use crate::commits::Writer;
 use crate::database::{Database, refuse_url};
@@ -47,6 +49,13 @@ fn pool() -> SqlitePoolOptions {
         // When the disk is full SQLite rolls back by itself, and sqlx's own rollback then fails: the connection
         // would count itself inside a transaction for ever. Such a one is replaced.
         .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+}
+
+/// Writes the log into the file and empties it.
+pub(crate) async fn empty_log(writer: &SqlitePool) {
+    if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(writer).await {
+        tracing::debug!(%error, "the log was not emptied");
+    }
 }
 
 /// The file as it is, if it has this table. Nothing is written.

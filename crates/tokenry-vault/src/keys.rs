@@ -139,6 +139,6 @@ fn aad(id: KeyId) -> Vec<u8> {
 }
 
 /// Copies 32 bytes into a key, from heap to heap.
-fn copy_key(bytes: &[u8]) -> KeyBytes {
+pub(crate) fn copy_key(bytes: &[u8]) -> KeyBytes {
     KeyBytes::init_with_mut(|key| key.copy_from_slice(bytes))
 }

@@ -17,11 +17,32 @@ use crate::keys::{self, KeyId, MasterKey, WrappedKey};
 /// The first byte of sealed bytes.
 const VERSION: u8 = 1;
 
+/// What the fingerprint key is sealed as, so that it outlives the data key that it came from.
+const FINGERPRINT: Context<'static> = Context::Installation { name: "fingerprint key" };
+
+/// The key of fingerprints: its bytes, to be sealed, and ready for use.
+struct FingerprintKey {
+    bytes: KeyBytes,
+    ready: hmac::Key,
+}
+
+impl FingerprintKey {
+    fn new(bytes: KeyBytes) -> Self {
+        let ready = hmac::Key::new(hmac::HMAC_SHA256, bytes.expose_secret());
+        Self { bytes, ready }
+    }
+
+    fn copy(&self) -> Self {
+        Self::new(keys::copy_key(self.bytes.expose_secret()))
+    }
+}
+
 /// Seals with the current data key, and opens what any data key of its ring sealed.
 pub struct Vault {
-    keys: BTreeMap<KeyId, LessSafeKey>,
+    /// Shared with the vaults that this one is renewed to.
+    keys: BTreeMap<KeyId, Arc<LessSafeKey>>,
     current: KeyId,
-    fingerprint_key: hmac::Key,
+    fingerprint_key: FingerprintKey,
     random: Arc<dyn Random>,
 }
 
@@ -52,7 +73,7 @@ impl Vault {
         let mut current_fingerprint_key = None;
         for wrapped in ring {
             let bytes = keys::unwrap_key(master, wrapped)?;
-            if keys.insert(wrapped.id, cipher::ready(&bytes)?).is_some() {
+            if keys.insert(wrapped.id, Arc::new(cipher::ready(&bytes)?)).is_some() {
                 return Err(VaultError::DuplicateKey(wrapped.id));
             }
             if wrapped.id == current {
@@ -75,6 +96,72 @@ impl Vault {
         random: &dyn Random,
     ) -> Result<WrappedKey, VaultError> {
         keys::wrap_key(new, key.id, &keys::unwrap_key(old, key)?, random)
+    }
+
+    /// This vault with the ring as it is now. A key that it knows is taken over as it is, and a new one is opened. One that
+    /// left the ring goes, unless `keep` says otherwise. Fingerprints stay the same.
+    ///
+    /// # Errors
+    /// As [`Vault::unlock`]: this vault is as it was then.
+    pub fn renewed(
+        &self,
+        master: &MasterKey,
+        ring: &[WrappedKey],
+        current: KeyId,
+        keep: impl Fn(KeyId) -> bool,
+    ) -> Result<Self, VaultError> {
+        let mut keys: BTreeMap<_, _> =
+            self.keys.iter().filter(|(id, _)| keep(**id)).map(|(id, key)| (*id, Arc::clone(key))).collect();
+        for wrapped in ring {
+            let key = match self.keys.get(&wrapped.id) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(cipher::ready(&keys::unwrap_key(master, wrapped)?)?),
+            };
+            keys.insert(wrapped.id, key);
+        }
+        if !ring.iter().any(|key| key.id == current) {
+            return Err(VaultError::CurrentKeyMissing(current));
+        }
+        let (fingerprint_key, random) = (self.fingerprint_key.copy(), Arc::clone(&self.random));
+        Ok(Self { keys, current, fingerprint_key, random })
+    }
+
+    /// Seals what was sealed for `context` with the current key. Nothing if it is sealed with that one already.
+    ///
+    /// # Errors
+    /// As [`Vault::open`] and [`Vault::seal`].
+    pub fn reseal(&self, context: &Context<'_>, sealed: &Sealed) -> Result<Option<Sealed>, VaultError> {
+        if Self::key_of(sealed)? == self.current {
+            return Ok(None);
+        }
+        let plain = self.open(context, sealed)?;
+        self.seal(context, plain.expose_secret()).map(Some)
+    }
+
+    /// The key of the fingerprints, sealed with the current key: kept, it outlives the data key that it came from.
+    ///
+    /// # Errors
+    /// As [`Vault::seal`].
+    pub fn seal_fingerprint_key(&self) -> Result<Sealed, VaultError> {
+        self.seal(&FINGERPRINT, self.fingerprint_key.bytes.expose_secret())
+    }
+
+    /// From now on fingerprints are made with the key that [`Vault::seal_fingerprint_key`] sealed.
+    ///
+    /// # Errors
+    /// As [`Vault::open`]; [`VaultError::Unreadable`] when it is not a key.
+    pub fn adopt_fingerprint_key(&mut self, sealed: &Sealed) -> Result<(), VaultError> {
+        let plain = self.open(&FINGERPRINT, sealed)?;
+        if plain.expose_secret().len() != cipher::KEY_LEN {
+            return Err(VaultError::Unreadable);
+        }
+        self.fingerprint_key = FingerprintKey::new(keys::copy_key(plain.expose_secret()));
+        Ok(())
+    }
+
+    /// The context in which the fingerprint key is sealed, for whoever seals it with another data key.
+    pub const fn fingerprint_context() -> Context<'static> {
+        FINGERPRINT
     }
 
     /// The key that seals.
@@ -124,12 +211,12 @@ impl Vault {
 
     /// A keyed one-way fingerprint (HMAC-SHA256) of `bytes`, different for each `purpose`.
     ///
-    /// It changes when the current key changes, so it is fit for what is short-lived, such as a rate limit's
-    /// bucket, and for nothing that is stored to be found again.
+    /// Its key comes from the data key that was current when the vault was unlocked, unless another was adopted
+    /// ([`Vault::adopt_fingerprint_key`]): then it outlives every data key.
     pub fn fingerprint(&self, purpose: &str, bytes: &[u8]) -> [u8; 32] {
         let mut message = Vec::with_capacity(64);
         push_part(&mut message, purpose.as_bytes());
-        let mut hmac = hmac::Context::with_key(&self.fingerprint_key);
+        let mut hmac = hmac::Context::with_key(&self.fingerprint_key.ready);
         hmac.update(&message);
         hmac.update(bytes);
         let mut fingerprint = [0; 32];
@@ -138,7 +225,7 @@ impl Vault {
     }
 
     fn cipher(&self, id: KeyId) -> Result<&LessSafeKey, VaultError> {
-        self.keys.get(&id).ok_or(VaultError::UnknownKey(id))
+        self.keys.get(&id).map(AsRef::as_ref).ok_or(VaultError::UnknownKey(id))
     }
 }
 
@@ -157,12 +244,12 @@ fn read(sealed: &Sealed) -> Result<(KeyId, Body<'_>), VaultError> {
 }
 
 /// Derives a key of its own for fingerprints (HKDF, RFC 5869), so that the data key does nothing but seal.
-fn fingerprint_key(data_key: &KeyBytes) -> Result<hmac::Key, VaultError> {
+fn fingerprint_key(data_key: &KeyBytes) -> Result<FingerprintKey, VaultError> {
     let mut bytes = KeyBytes::default();
     hkdf::Salt::none(hkdf::HKDF_SHA256)
         .extract(data_key.expose_secret())
         .expand(&[b"tokenry-fingerprint-v1"], hmac::HMAC_SHA256)
         .and_then(|derived| derived.fill(bytes.expose_secret_mut()))
         .map_err(|_| VaultError::Cipher)?;
-    Ok(hmac::Key::new(hmac::HMAC_SHA256, bytes.expose_secret()))
+    Ok(FingerprintKey::new(bytes))
 }

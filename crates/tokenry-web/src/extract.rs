@@ -37,7 +37,7 @@ impl FromRequestParts<App> for Caller {
         let token = access_token(&parts.headers).ok_or_else(|| {
             ApiError::unauthenticated("send an access token in the Authorization header; log in to get one")
         })?;
-        let claims = app.broker.read_token(token.expose_secret())?;
+        let claims = app.broker.read_token(token.expose_secret()).await?;
         Ok(Self { claims, token })
     }
 }

@@ -19,6 +19,7 @@ use tokenry_sandbox::{Sandbox, SandboxOptions};
 use tokenry_vault::{MasterKey, SystemRandom};
 use url::Url;
 
+use crate::key_verbs::{self, KeyCommand};
 use crate::provider_command::{self, ProviderCommand};
 
 /// Keeps people's connections to other services, and hands out tokens that are valid now.
@@ -74,7 +75,7 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Make keys
+    /// Make keys, change them, and see what needs which
     Key {
         #[command(subcommand)]
         command: KeyCommand,
@@ -122,12 +123,6 @@ enum ConfigCommand {
     Check,
     /// Print a configuration file with every setting explained
     Example,
-}
-
-#[derive(Subcommand)]
-enum KeyCommand {
-    /// Print a new master key
-    Generate,
 }
 
 #[derive(Subcommand)]
@@ -194,6 +189,7 @@ async fn run_async(cli: Cli) -> anyhow::Result<ExitCode> {
                 Command::Serve => serve(config, &overrides).await?,
                 Command::User { command } => run_user(&config, command).await?,
                 Command::Provider { command } => return provider_command::run(&config, command).await,
+                Command::Key { command } => key_verbs::run(&config, command).await?,
                 _ => {
                     print!("{}", config.summary());
                     // A provider that lacks its addresses shows only here.

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod demo;
+mod key_command;
 pub mod logging;
 pub mod master_key;
 pub mod providers;

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
 
 mod cli;
+mod key_verbs;
 mod provider_command;
 
 use std::process::ExitCode;

@@ -10,6 +10,7 @@ use tokenry_store::Store;
 use tokenry_vault::{MasterKey, SystemRandom};
 
 use crate::config::{MasterKeySource, read_secret_file};
+use crate::key_command;
 
 /// The master key, and the file it was just made in, if it was.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub async fn find(source: &MasterKeySource, database_url: &str) -> anyhow::Resul
             Ok(Found { key, made: None })
         }
         MasterKeySource::File(path) => Ok(Found { key: read(path)?, made: None }),
+        MasterKeySource::Command(command) => Ok(Found { key: key_command::run(command).await?, made: None }),
         MasterKeySource::DataDir(path) => match fs::metadata(path) {
             Ok(_) => Ok(Found { key: read(path)?, made: None }),
             Err(error) if error.kind() == ErrorKind::NotFound => make(path, database_url).await,
@@ -41,7 +43,11 @@ pub async fn find(source: &MasterKeySource, database_url: &str) -> anyhow::Resul
     }
 }
 
-fn read(path: &Path) -> anyhow::Result<MasterKey> {
+/// Reads a master key from a file.
+///
+/// # Errors
+/// When the file cannot be read, or holds none.
+pub fn read(path: &Path) -> anyhow::Result<MasterKey> {
     let text = read_secret_file(path)
         .with_context(|| format!("the master key file {} cannot be read", path.display()))?;
     MasterKey::from_base64(&text).with_context(|| format!("{} does not hold a master key", path.display()))

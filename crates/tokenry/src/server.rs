@@ -67,6 +67,7 @@ pub struct Server {
     serving: JoinHandle<std::io::Result<()>>,
     chores: JoinHandle<()>,
     renewals: JoinHandle<()>,
+    keys: JoinHandle<()>,
 }
 
 /// Binds the configured address.
@@ -109,8 +110,12 @@ impl Server {
                 }
             })
         };
+        let keys = {
+            let (broker, stopped) = (broker.clone(), stop.clone().cancelled_owned());
+            tokio::spawn(async move { broker.run_keys(stopped).await })
+        };
         let policy = config.outbound.clone();
-        Ok(Self { address, broker, policy, stop, serving, chores, renewals })
+        Ok(Self { address, broker, policy, stop, serving, chores, renewals, keys })
     }
 
     /// Where it listens.
@@ -147,6 +152,7 @@ impl Server {
         let close = async {
             let _ = self.chores.await;
             let _ = self.renewals.await;
+            let _ = self.keys.await;
             self.broker.close().await;
         };
         if tokio::time::timeout_at(began + STOP_WITHIN, close).await.is_err() {

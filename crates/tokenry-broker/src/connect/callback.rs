@@ -47,7 +47,7 @@ impl Broker {
             tracing::warn!(provider = %provider.id, user = %flow.user_id, %error, "a connect failed");
         })?;
         let owner = self.store.find_user(flow.user_id).await?.ok_or(ENDED)?;
-        if self.is_owner(&flow, &owner, claimant) {
+        if self.is_owner(&flow, &owner, claimant).await {
             let connected = self.keep_granted(&Place::of(&flow, &owner), &provider, &granted).await?;
             return Ok(CallbackOutcome::Connected(connected));
         }
@@ -93,7 +93,7 @@ impl Broker {
             None if denied => return Err(ConnectError::Declined { service: service() }),
             None => {}
         }
-        let secrets = self.open_flow_secrets(flow)?;
+        let secrets = self.open_flow_secrets(flow).await?;
         match flow.kind {
             FlowKind::Code => self.exchange_code(provider, flow, callback, secrets).await,
             FlowKind::OAuth1 => self.exchange_token(provider, flow, callback, secrets).await,
@@ -211,17 +211,18 @@ impl Broker {
     }
 
     /// Whether the browser that came back is the one that asked, or is signed in as the same user.
-    fn is_owner(&self, flow: &Flow, owner: &User, claimant: &Claimant) -> bool {
+    async fn is_owner(&self, flow: &Flow, owner: &User, claimant: &Claimant) -> bool {
         let same_browser = claimant
             .browser
             .as_ref()
             .is_some_and(|cookie| hash_of(cookie.expose_secret()) == flow.browser_hash);
-        let signed_in = || {
-            let token = claimant.session.as_ref()?;
-            let claims = self.sessions.verify(token.expose_secret(), self.clock.now()).ok()?;
-            (claims.user == owner.id && claims.check_epoch(Some(owner.session_epoch)).is_ok()).then_some(())
-        };
-        same_browser || signed_in().is_some()
+        if same_browser {
+            return true;
+        }
+        let Some(token) = &claimant.session else { return false };
+        self.read_token(token.expose_secret()).await.is_ok_and(|claims| {
+            claims.user == owner.id && claims.check_epoch(Some(owner.session_epoch)).is_ok()
+        })
     }
 }
 

@@ -221,10 +221,10 @@ impl Broker {
         Ok(self.vault.seal(&context, &secrets)?)
     }
 
-    pub(crate) fn open_flow_secrets(&self, flow: &Flow) -> Result<SecretsIn, BrokerError> {
+    pub(crate) async fn open_flow_secrets(&self, flow: &Flow) -> Result<SecretsIn, BrokerError> {
         let context =
             Context::Flow { user: flow.user_id, state: &flow.state_hash, field: FlowField::Secrets };
-        let opened = self.vault.open(&context, &flow.secrets)?;
+        let opened = self.opened(|vault| vault.open(&context, &flow.secrets)).await?;
         serde_json::from_slice(opened.expose_secret())
             .map_err(|_| BrokerError::Internal("a flow cannot be read"))
     }

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use tokenry_model::{
-    CredentialKind, ExposeSecret as _, Flow, FlowKind, SecretString, StateHash, Timestamp, User, UserId,
+    CredentialKind, ExposeSecret as _, Flow, FlowKind, Sealed, SecretString, StateHash, Timestamp, User,
+    UserId,
 };
 use tokenry_oauth::Provider;
 use tokenry_store::Parked;
@@ -44,15 +45,21 @@ impl Broker {
         })
     }
 
-    pub(crate) fn open_parked(&self, parked: &Parked) -> Result<Granted, BrokerError> {
-        let opened =
-            self.vault.open(&grant_context(parked.flow.user_id, &parked.flow.state_hash), &parked.grant)?;
+    pub(crate) async fn open_parked(&self, parked: &Parked) -> Result<Granted, BrokerError> {
+        let context = grant_context(parked.flow.user_id, &parked.flow.state_hash);
+        let opened = self.opened(|vault| vault.open(&context, &parked.grant)).await?;
         let mut granted = Granted::from_bytes(opened.expose_secret())
             .ok_or(BrokerError::Internal("a waiting grant cannot be read"))?;
         if parked.flow.kind == FlowKind::OAuth1 {
             granted.credential.kind = CredentialKind::OAuth1;
         }
         Ok(granted)
+    }
+
+    /// The grant as it is put back: the key that it was sealed with may have been retired while it was out.
+    pub(crate) fn fresh_parked(&self, parked: &Parked) -> Result<Sealed, BrokerError> {
+        let context = grant_context(parked.flow.user_id, &parked.flow.state_hash);
+        Ok(self.vault.fresh(&context, &parked.grant)?)
     }
 
     /// What waits under a handle, to be shown again.
@@ -65,7 +72,7 @@ impl Broker {
         browser: &SecretString,
     ) -> Result<ParkedConnect, ConnectError> {
         let (parked, owner) = self.look_up_parked(handle, browser).await?;
-        let granted = self.open_parked(&parked)?;
+        let granted = self.open_parked(&parked).await?;
         Ok(ParkedConnect {
             service: self.stored_provider(&parked.flow.provider)?.name.clone(),
             account: granted.account.and_then(|account| account.label.or(Some(account.id))),
@@ -118,21 +125,18 @@ impl Broker {
                 if matches!(&kept, Err(ConnectError::Broker(error)) if !matches!(error, BrokerError::NoSuchConnection)) {
                     // The form stays good: the same handle, in the same browser.
                     let (state, until) = (&parked.flow.state_hash, broker.clock.now().plus(FLOW_TTL));
-                    broker
-                        .store
-                        .update_flow_parked(state, &confirm, &of_browser, &parked.grant, until)
-                        .await?;
+                    let grant = broker.fresh_parked(&parked)?;
+                    broker.store.update_flow_parked(state, &confirm, &of_browser, &grant, until).await?;
                 }
                 kept
             })
             .await?;
-        let session =
-            self.sessions.issue(&user, None, self.clock.now(), &*self.random).map_err(ConnectError::from)?;
+        let session = self.issue(&user, None, self.clock.now()).await.map_err(ConnectError::from)?;
         Ok((connected, session))
     }
 
     async fn keep_parked(&self, parked: &Parked, owner: &User) -> Result<Connected, ConnectError> {
-        let granted = self.open_parked(parked)?;
+        let granted = self.open_parked(parked).await?;
         let provider = self.provider_with(&parked.flow.provider, &parked.flow.values)?;
         self.keep_granted(&Place::of(&parked.flow, owner), &provider, &granted).await
     }

@@ -22,5 +22,6 @@ mod postgres;
 mod processes;
 mod renewals;
 mod revocations;
+mod rotation;
 mod schema;
 mod users;

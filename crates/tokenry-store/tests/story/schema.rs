@@ -21,7 +21,7 @@ type Indexes = BTreeSet<String>;
 
 async fn columns_of_sqlite(db: &mut SqliteConnection) -> Columns {
     let sql = "SELECT t.name, c.name, c.type, c.\"notnull\" = 0 AND c.pk = 0 FROM sqlite_master t \
-               JOIN pragma_table_info(t.name) c WHERE t.type = 'table' \
+               JOIN pragma_table_xinfo(t.name) c WHERE t.type = 'table' \
                AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND t.name <> '_sqlx_migrations'";
     let rows: Vec<(String, String, String, bool)> = sqlx::query_as(sql).fetch_all(db).await.unwrap();
     rows.into_iter().map(|(table, column, kind, null)| ((table, column), (kind, null))).collect()

@@ -18,6 +18,7 @@ mod django_oauth;
 mod ends;
 mod exchange_failures;
 mod homecoming;
+mod keys;
 mod kinds;
 mod listing;
 mod little;

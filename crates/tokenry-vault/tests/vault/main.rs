@@ -3,6 +3,7 @@
 
 mod master_key;
 mod ring;
+mod rotation;
 mod seal;
 mod silence;
 mod vectors;

@@ -35,6 +35,7 @@ pub(super) fn apply<T>(key: &Key<T>, given: Given, target: &mut T, findings: &mu
         Kind::Flag(set) => flag(raw).map(|flag| flag.map(|flag| set(target, flag))),
         Kind::Count(set) => count(raw).map(|count| count.and_then(|count| set(target, count))),
         Kind::List(set) => list(raw).map(|list| set(target, &list)),
+        Kind::Command(set) => command(raw).map(|command| command.and_then(|command| set(target, &command))),
         Kind::Table(set) => table(raw).map(|pairs| pairs.and_then(|pairs| set(target, &pairs))),
         Kind::Secret(set) | Kind::SecretApart(set, _) => text(raw).map(|text| set(target, text.into())),
     };
@@ -128,6 +129,18 @@ fn list(raw: Raw) -> Result<Vec<String>, WrongType> {
             })
             .collect(),
         Raw::Toml(other) => Err(WrongType { found: other.type_str(), wanted: WANTED }),
+    }
+}
+
+/// Words as they are in a list; in one text, a JSON array if it begins like one, else what white space divides.
+fn command(raw: Raw) -> Result<Result<Vec<String>, Wrong>, WrongType> {
+    match raw {
+        Raw::Text(text) | Raw::Toml(Value::String(text)) => Ok(if text.trim_start().starts_with('[') {
+            serde_json::from_str(&text).map_err(|_| Wrong::Value)
+        } else {
+            Ok(text.split_whitespace().map(str::to_owned).collect())
+        }),
+        other => list(other).map(Ok),
     }
 }
 

@@ -48,6 +48,8 @@ pub(super) enum Kind<T: 'static> {
     Flag(fn(&mut T, bool)),
     Count(fn(&mut T, i64) -> Result<(), Wrong>),
     List(fn(&mut T, &[String]) -> Result<(), Wrong>),
+    /// A program and its arguments; as one text, with white space between, or a JSON array.
+    Command(fn(&mut T, &[String]) -> Result<(), Wrong>),
     /// A table of texts; as one text, `name=value` with white space between.
     Table(fn(&mut T, &Pairs) -> Result<(), Wrong>),
     /// It has a `_FILE` twin, whose file is read here.
@@ -173,6 +175,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
         ),
         show: |c| match &c.master_key {
             MasterKeySource::Value(_) => Some(SET.to_owned()),
+            MasterKeySource::Command(_) => Some("from a command".to_owned()),
             MasterKeySource::File(path) | MasterKeySource::DataDir(path) => {
                 Some(format!("in the file {}", path.display()))
             }
@@ -180,6 +183,18 @@ pub(super) static KEYS: &[Key<Config>] = &[
         help: "The key that seals everything. Without it, one is made at the first start: master.key in `data_dir`.",
         allowed: "what `tokenry key generate` prints",
         sample: "",
+    },
+    Key {
+        name: "master_key_command",
+        kind: Kind::Command(|c, v| put(&mut c.master_key, parse::command(v).map(MasterKeySource::Command))),
+        // Its arguments may be secrets.
+        show: |c| match &c.master_key {
+            MasterKeySource::Command(command) => command.first().cloned(),
+            _ => None,
+        },
+        help: "A command that prints the master key: a KMS's or a secret manager's. It runs without a shell, within 30 s.",
+        allowed: "a program and its arguments: a list, or a text with white space between or a JSON array",
+        sample: "secret-manager read tokenry/master-key",
     },
     Key {
         name: "signup",

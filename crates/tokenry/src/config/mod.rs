@@ -89,7 +89,7 @@ pub struct Log {
 }
 
 /// Where the master key is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum MasterKeySource {
     /// Here.
     Value(SecretString),
@@ -97,6 +97,20 @@ pub enum MasterKeySource {
     File(PathBuf),
     /// Nobody said: in this file of the data directory, where it is made at the first start.
     DataDir(PathBuf),
+    /// This program with these arguments prints it.
+    Command(Vec<String>),
+}
+
+/// Without the key, and without a command's arguments, which may be secrets too.
+impl std::fmt::Debug for MasterKeySource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Value(key) => f.debug_tuple("Value").field(key).finish(),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::DataDir(path) => f.debug_tuple("DataDir").field(path).finish(),
+            Self::Command(command) => f.debug_tuple("Command").field(&command.first()).finish(),
+        }
+    }
 }
 
 /// The configuration. Its `Debug` redacts secrets.
@@ -243,6 +257,13 @@ impl Config {
     }
 
     fn set(&mut self, mut layers: Layer, findings: &mut Findings) {
+        // Two places for one key, be they in different layers: nobody could say which is meant.
+        if let (Some(first), Some(second)) =
+            (layers.own.get("master_key"), layers.own.get("master_key_command"))
+        {
+            let (first, second) = (first.origin.clone(), second.origin.clone());
+            findings.problems.push(Problem::SetTwice { first, second });
+        }
         for key in KEYS {
             if let Some(given) = layers.own.remove(key.name) {
                 self.origins.insert(key.name.to_owned(), given.origin.clone());
@@ -274,7 +295,8 @@ impl Config {
     fn derive(&mut self) {
         let unset = |key: &str| !self.origins.contains_key(key);
         let (public_url, database_url) = (unset("public_url"), unset("database_url"));
-        let (master_key, providers_dir) = (unset("master_key"), unset("providers_dir"));
+        let (master_key, providers_dir) =
+            (unset("master_key") && unset("master_key_command"), unset("providers_dir"));
         if public_url {
             self.public_url = default_public_url(self.listen.port());
         }

@@ -170,6 +170,13 @@ pub(super) fn pairs(pairs: &Pairs) -> Parsed<BTreeMap<String, String>> {
     Ok(all)
 }
 
+/// A program and its arguments. What they are is not looked at before they are run.
+pub(super) fn command(words: &[String]) -> Parsed<Vec<String>> {
+    let fits = words.first().is_some_and(|program| !program.trim().is_empty())
+        && words.iter().all(|word| !word.contains('\0'));
+    if fits { Ok(words.to_vec()) } else { Err(Wrong::Value) }
+}
+
 /// What stands between scopes. White space counts here.
 pub(super) fn scope_separator(text: &str) -> Parsed<String> {
     let fits =

@@ -9,6 +9,7 @@
 
 mod commands;
 mod demo;
+mod keys;
 mod kill;
 mod leaks;
 mod master_key;

@@ -10,7 +10,7 @@ const MANY: usize = 10_000;
 /// Adds them by the broker's verb: over HTTP it takes twice as long and shows no more.
 async fn add_many(app: &TestApp, user: &TestUser) {
     let broker = app.server().broker();
-    let claims = broker.read_token(user.api.token.as_deref().unwrap()).unwrap();
+    let claims = broker.read_token(user.api.token.as_deref().unwrap()).await.unwrap();
     for number in 1..=MANY {
         let name = format!("number {number}");
         let token = format!("token {number}").into();

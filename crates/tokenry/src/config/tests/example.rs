@@ -53,7 +53,8 @@ fn uncommented_the_example_sets_every_key_and_the_defaults_stay() {
     assert_eq!(keys_of(&config), wanted);
 
     let defaults = Config::default();
-    for key in KEYS {
+    // The one that says where the master key is not is a place for it of its own.
+    for key in KEYS.iter().filter(|key| key.name != "master_key") {
         if let Some(default) = (key.show)(&defaults) {
             assert_eq!((key.show)(&config), Some(default), "{}", key.name);
         }
@@ -79,6 +80,7 @@ fn the_example_names_the_file_of_every_secret() {
         .collect();
     let text: Vec<String> = uncommented(|name| secrets.contains(&name))
         .lines()
+        .filter(|line| !line.starts_with("master_key_command"))
         .map(|line| match line.split_once(" = \"/run/secrets/") {
             Some((name, _)) => format!("{name} = '{secret}'"),
             None => line.to_owned(),
@@ -86,7 +88,8 @@ fn the_example_names_the_file_of_every_secret() {
         .collect();
     place.write("tokenry.toml", &text.join("\n"));
     let config = place.load(&[]).unwrap();
-    assert_eq!(keys_of(&config), all_keys().collect::<Vec<_>>());
+    let wanted: Vec<_> = all_keys().filter(|key| key != "master_key_command").collect();
+    assert_eq!(keys_of(&config), wanted);
     assert!(matches!(config.origin("master_key"), Origin::File { key, .. } if key == "master_key_file"));
 }
 

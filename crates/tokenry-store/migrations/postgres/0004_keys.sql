@@ -1,0 +1,66 @@
+-- Data keys change. What a sealed value begins with, its version and the id of its key, refers to the key: the database
+-- itself keeps a key for as long as anything was sealed with it, and takes nothing that was sealed with one that is gone.
+ALTER TABLE data_keys ADD COLUMN header        BYTEA;
+ALTER TABLE data_keys ADD COLUMN superseded_at BIGINT;
+UPDATE data_keys SET header = decode('01' || lpad(to_hex(id), 8, '0'), 'hex');
+CREATE UNIQUE INDEX data_keys_by_header ON data_keys (header);
+
+ALTER TABLE connections ADD COLUMN access_key BYTEA GENERATED ALWAYS AS
+    (CASE WHEN substring(sealed_access FROM 1 FOR 1) = '\x01'::bytea THEN substring(sealed_access FROM 1 FOR 5) END) STORED;
+ALTER TABLE connections ADD CONSTRAINT connections_access_key FOREIGN KEY (access_key) REFERENCES data_keys (header);
+CREATE INDEX connections_by_access_key ON connections (access_key, id);
+ALTER TABLE connections ADD COLUMN refresh_key BYTEA GENERATED ALWAYS AS
+    (CASE WHEN substring(sealed_refresh FROM 1 FOR 1) = '\x01'::bytea THEN substring(sealed_refresh FROM 1 FOR 5) END) STORED;
+ALTER TABLE connections ADD CONSTRAINT connections_refresh_key FOREIGN KEY (refresh_key) REFERENCES data_keys (header);
+CREATE INDEX connections_by_refresh_key ON connections (refresh_key, id);
+ALTER TABLE revocations ADD COLUMN access_key BYTEA GENERATED ALWAYS AS
+    (CASE WHEN substring(sealed_access FROM 1 FOR 1) = '\x01'::bytea THEN substring(sealed_access FROM 1 FOR 5) END) STORED;
+ALTER TABLE revocations ADD CONSTRAINT revocations_access_key FOREIGN KEY (access_key) REFERENCES data_keys (header);
+CREATE INDEX revocations_by_access_key ON revocations (access_key, id);
+ALTER TABLE revocations ADD COLUMN refresh_key BYTEA GENERATED ALWAYS AS
+    (CASE WHEN substring(sealed_refresh FROM 1 FOR 1) = '\x01'::bytea THEN substring(sealed_refresh FROM 1 FOR 5) END) STORED;
+ALTER TABLE revocations ADD CONSTRAINT revocations_refresh_key FOREIGN KEY (refresh_key) REFERENCES data_keys (header);
+CREATE INDEX revocations_by_refresh_key ON revocations (refresh_key, id);
+ALTER TABLE flows ADD COLUMN secrets_key BYTEA GENERATED ALWAYS AS
+    (CASE WHEN substring(sealed_secrets FROM 1 FOR 1) = '\x01'::bytea THEN substring(sealed_secrets FROM 1 FOR 5) END) STORED;
+ALTER TABLE flows ADD CONSTRAINT flows_secrets_key FOREIGN KEY (secrets_key) REFERENCES data_keys (header);
+CREATE INDEX flows_by_secrets_key ON flows (secrets_key, state_hash);
+ALTER TABLE flows ADD COLUMN grant_key BYTEA GENERATED ALWAYS AS
+    (CASE WHEN substring(sealed_grant FROM 1 FOR 1) = '\x01'::bytea THEN substring(sealed_grant FROM 1 FOR 5) END) STORED;
+ALTER TABLE flows ADD CONSTRAINT flows_grant_key FOREIGN KEY (grant_key) REFERENCES data_keys (header);
+CREATE INDEX flows_by_grant_key ON flows (grant_key, state_hash);
+ALTER TABLE signing_keys ADD COLUMN sealed_key BYTEA GENERATED ALWAYS AS
+    (CASE WHEN substring(sealed FROM 1 FOR 1) = '\x01'::bytea THEN substring(sealed FROM 1 FOR 5) END) STORED;
+ALTER TABLE signing_keys ADD CONSTRAINT signing_keys_sealed_key FOREIGN KEY (sealed_key) REFERENCES data_keys (header);
+CREATE INDEX signing_keys_by_sealed_key ON signing_keys (sealed_key, id);
+
+-- Since when another signs, and how long the tokens that it signed live at most (microseconds).
+ALTER TABLE signing_keys ADD COLUMN superseded_at BIGINT;
+ALTER TABLE signing_keys ADD COLUMN longest_ttl   BIGINT NOT NULL DEFAULT 0;
+
+-- Secrets of the installation as a whole, which outlive every data key.
+CREATE TABLE installation_secrets (
+    name   TEXT  NOT NULL PRIMARY KEY,
+    sealed BYTEA NOT NULL
+);
+ALTER TABLE installation_secrets ADD COLUMN sealed_key BYTEA GENERATED ALWAYS AS
+    (CASE WHEN substring(sealed FROM 1 FOR 1) = '\x01'::bytea THEN substring(sealed FROM 1 FOR 5) END) STORED;
+ALTER TABLE installation_secrets ADD CONSTRAINT installation_secrets_sealed_key FOREIGN KEY (sealed_key) REFERENCES data_keys (header);
+CREATE INDEX installation_secrets_by_sealed_key ON installation_secrets (sealed_key, name);
+
+-- Which data keys processes seal with, and what may lie in their spools, sealed with them.
+CREATE TABLE key_holds (
+    holder  TEXT   NOT NULL,
+    key_id  BIGINT NOT NULL REFERENCES data_keys (id),
+    spool   TEXT   NOT NULL,
+    seen_at BIGINT NOT NULL,
+    PRIMARY KEY (holder, key_id)
+);
+CREATE INDEX key_holds_by_key ON key_holds (key_id);
+
+-- Keys that are gone: the number and the times, and no byte of the key.
+CREATE TABLE retired_keys (
+    id         BIGINT PRIMARY KEY,
+    created_at BIGINT NOT NULL,
+    retired_at BIGINT NOT NULL
+);
