@@ -15,6 +15,7 @@ use tokenry_vault::{Context, KeyId, MasterKey, Vault, VaultError, WrappedKey};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use crate::audit::Audit;
 use crate::error::BrokerError;
 use crate::metrics::Metrics;
 use crate::passwords::Passwords;
@@ -33,6 +34,10 @@ pub struct Settings {
     pub signup_open: bool,
     /// How long an access token of ours lives.
     pub session_ttl: Duration,
+    /// How long rows of the audit log are kept.
+    pub audit_keep: Duration,
+    /// How many kinds of events may wait for the audit log before hand-outs are refused.
+    pub audit_queue: usize,
 }
 
 /// What a broker is put together from.
@@ -92,6 +97,8 @@ pub struct Inner {
     pub(crate) sessions: Sessions,
     pub(crate) passwords: Passwords,
     pub(crate) metrics: Metrics,
+    /// What is to be written into the audit log.
+    pub(crate) audit: Audit,
     /// What this process is called on the leases it takes.
     pub(crate) process: String,
     /// Refreshes under way in this process, by connection.
@@ -152,7 +159,9 @@ impl Broker {
         let nobody = Username::parse("nobody-can-have-this-name")
             .map_err(|_| OpenError::Unusable("the stand-in username is not usable"))?;
         let process = random_token(&*random)?.expose_secret().to_owned();
+        let audit = Audit::new(settings.audit_queue);
         let broker = Self(Arc::new(Inner {
+            audit,
             process,
             store,
             vault,
@@ -213,6 +222,9 @@ impl Broker {
         self.tasks.wait().await;
         if let Err(error) = self.write_uses().await {
             tracing::warn!(%error, "when tokens were last used could not be written down");
+        }
+        if let Err(error) = self.flush_audit().await {
+            tracing::error!(%error, "the last of the audit log could not be written");
         }
         self.store.close().await;
     }

@@ -54,6 +54,10 @@ pub struct Metrics {
     revocations: Family<ByProvider, Counter>,
     logins: Family<ByOutcome, Counter>,
     handed_out: Counter,
+    audit_rows: Counter,
+    audit_waiting: Gauge,
+    audit_lost: Counter,
+    audit_refused: Counter,
 }
 
 impl Default for Metrics {
@@ -71,6 +75,10 @@ impl Default for Metrics {
             revocations: Family::default(),
             logins: Family::default(),
             handed_out: Counter::default(),
+            audit_rows: Counter::default(),
+            audit_waiting: Gauge::default(),
+            audit_lost: Counter::default(),
+            audit_refused: Counter::default(),
         }
     }
 }
@@ -114,6 +122,22 @@ impl Metrics {
             "Tokens handed out one by one",
             self.handed_out.clone(),
         );
+        registry.register("tokenry_audit_rows", "Rows written into the audit log", self.audit_rows.clone());
+        registry.register(
+            "tokenry_audit_waiting",
+            "Kinds of events that wait to be written into the audit log",
+            self.audit_waiting.clone(),
+        );
+        registry.register(
+            "tokenry_audit_lost",
+            "Refusals and background work that the audit log had no room for",
+            self.audit_lost.clone(),
+        );
+        registry.register(
+            "tokenry_audit_refused_reads",
+            "Reads that were refused because the audit log had no room for them",
+            self.audit_refused.clone(),
+        );
     }
 
     pub(crate) fn refreshed(&self, provider: &str, outcome: &'static str) {
@@ -137,6 +161,22 @@ impl Metrics {
         if let Some(age) = age {
             self.token_age.observe(age.as_secs_f64());
         }
+    }
+
+    pub(crate) fn audited(&self, rows: usize) {
+        self.audit_rows.inc_by(rows as u64);
+    }
+
+    pub(crate) fn set_audit_waiting(&self, waiting: usize) {
+        self.audit_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn audit_lost(&self) {
+        self.audit_lost.inc();
+    }
+
+    pub(crate) fn audit_refused(&self) {
+        self.audit_refused.inc();
     }
 
     pub(crate) fn set_due(&self, all: &[Due]) {

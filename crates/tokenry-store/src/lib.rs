@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod connections;
 mod credentials;
 mod database;
@@ -18,6 +19,7 @@ mod spool;
 mod sqlite;
 mod users;
 
+pub use audit::{AuditHead, AuditRow, AuditWanted};
 pub use connections::{NewConnection, NewCredential, Owned, OwnedList, SealedCredential};
 pub use database::{Pool, Store};
 pub use devices::DeviceFlow;

@@ -19,6 +19,7 @@ use tokenry_sandbox::{Sandbox, SandboxOptions};
 use tokenry_vault::{MasterKey, SystemRandom};
 use url::Url;
 
+use crate::audit_command::{self, AuditCommand};
 use crate::provider_command::{self, ProviderCommand};
 
 /// Keeps people's connections to other services, and hands out tokens that are valid now.
@@ -83,6 +84,11 @@ enum Command {
     Provider {
         #[command(subcommand)]
         command: ProviderCommand,
+    },
+    /// See who did what, and whether the record of it is whole
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
     },
     /// Look after users
     User {
@@ -193,6 +199,7 @@ async fn run_async(cli: Cli) -> anyhow::Result<ExitCode> {
             match command {
                 Command::Serve => serve(config, &overrides).await?,
                 Command::User { command } => run_user(&config, command).await?,
+                Command::Audit { command } => return audit_command::run(&config, command).await,
                 Command::Provider { command } => return provider_command::run(&config, command).await,
                 _ => {
                     print!("{}", config.summary());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use tokenry_broker::{Broker, BrokerParts, Settings, check_master_key};
-use tokenry_model::{Clock, Random};
+use tokenry_model::{Action, AuditOutcome, Clock, Random};
 use tokenry_oauth::{Changes, OAuth, OutboundPolicy};
 use tokenry_store::{Spool, Store};
 use tokenry_vault::SystemRandom;
@@ -44,6 +44,8 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<(Bro
         public_url: config.public_url.clone(),
         signup_open: config.signup == Signup::Open,
         session_ttl: config.session_ttl,
+        audit_keep: config.audit_keep,
+        audit_queue: config.audit_queue,
     };
     let spool = Spool::new(config.data_dir.join("spool"));
     let parts = BrokerParts { store, master: found.key, catalogue, oauth, clock, random, settings, spool };
@@ -67,6 +69,7 @@ pub struct Server {
     serving: JoinHandle<std::io::Result<()>>,
     chores: JoinHandle<()>,
     renewals: JoinHandle<()>,
+    audit: JoinHandle<()>,
 }
 
 /// Binds the configured address.
@@ -109,8 +112,15 @@ impl Server {
                 }
             })
         };
+        let audit = {
+            let (broker, stopped) = (broker.clone(), stop.clone().cancelled_owned());
+            tokio::spawn(async move {
+                broker.note_server(Action::ServerStart).await;
+                broker.run_audit(stopped).await;
+            })
+        };
         let policy = config.outbound.clone();
-        Ok(Self { address, broker, policy, stop, serving, chores, renewals })
+        Ok(Self { address, broker, policy, stop, serving, chores, renewals, audit })
     }
 
     /// Where it listens.
@@ -132,6 +142,7 @@ impl Server {
         let new = providers::catalogue(config, &self.policy)?;
         let changes = self.broker.catalogue().changes_to(&new);
         self.broker.replace_catalogue(new);
+        self.broker.note_operator_soon(Action::ProvidersReload, AuditOutcome::Ok);
         Ok(changes)
     }
 
@@ -147,6 +158,8 @@ impl Server {
         let close = async {
             let _ = self.chores.await;
             let _ = self.renewals.await;
+            let _ = self.audit.await;
+            self.broker.note_server(Action::ServerStop).await;
             self.broker.close().await;
         };
         if tokio::time::timeout_at(began + STOP_WITHIN, close).await.is_err() {
