@@ -1,6 +1,7 @@
 //! The audit log. The store keeps rows and the head of their chain; what a hash must be, its caller knows.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use sqlx::FromRow;
@@ -212,6 +213,37 @@ impl Store {
             })
         };
         run.await?
+    }
+
+    /// Of which provider these connections are, where they are, or were, of these users.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away.
+    pub async fn list_providers_of(
+        &self,
+        connections: &[(UserId, i64)],
+    ) -> Result<HashMap<(UserId, i64), String>, StoreError> {
+        let sql =
+            "SELECT id, user_id, provider FROM connections WHERE id IN ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let mut found = HashMap::new();
+        for some in connections.chunks(8) {
+            let last = some.last().map_or(0, |(_, id)| *id);
+            let ids = some.iter().map(|(_, id)| *id).chain(std::iter::repeat(last)).take(8);
+            let rows: Vec<(i64, i64, String)> = on!(self, read, |pool| {
+                let mut query = sqlx::query_as(sql);
+                for id in ids {
+                    query = query.bind(id);
+                }
+                query.fetch_all(pool).await
+            })?;
+            for (id, user, provider) in rows {
+                let key = (UserId::new(user), id);
+                if some.contains(&key) {
+                    found.insert(key, provider);
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Where the audit log ends and begins.

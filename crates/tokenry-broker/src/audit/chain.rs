@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::PoisonError;
 use std::time::Instant;
 
-use tokenry_model::{Action, Actor, AuditEntry, AuditOutcome, Timestamp, Username};
+use tokenry_model::{Action, Actor, AuditEntry, AuditOutcome, ProviderId, Timestamp, Username};
 use tokenry_store::{AuditHead, AuditRow, StoreError};
 
 use super::queue::{Event, Taken};
@@ -116,6 +116,7 @@ impl Broker {
             return Ok(());
         }
         self.find_owners(&mut writer.taken.events).await?;
+        self.find_providers(&mut writer.taken.events).await?;
         let now = self.clock.now();
         let (events, known_end) = (&writer.taken.events, writer.end);
         let (mut end, mut marked) = (0, None);
@@ -203,6 +204,28 @@ impl Broker {
             };
             known.insert(name, found);
             (event.key.named, event.key.owner) = (None, found);
+        }
+        Ok(())
+    }
+
+    /// Looks up the providers of connections that were only read: the read itself does not ask for them.
+    async fn find_providers(&self, events: &mut [Event]) -> Result<(), BrokerError> {
+        let of = |event: &Event| {
+            let known = event.key.owner.zip(event.key.connection);
+            known.filter(|_| event.provider.is_none()).map(|(owner, id)| (owner, id.get()))
+        };
+        let mut asked: Vec<_> = events.iter().filter_map(of).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let found = self.store.list_providers_of(&asked).await?;
+        for event in events {
+            let provider = of(event).and_then(|key| found.get(&key));
+            if let Some(provider) = provider {
+                event.provider = ProviderId::parse(provider).ok();
+            }
         }
         Ok(())
     }

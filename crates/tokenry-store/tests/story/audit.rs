@@ -187,6 +187,23 @@ async fn rows_are_found_by_whose_they_are_by_connection_and_by_time() {
 }
 
 #[tokio::test]
+async fn of_which_provider_a_connection_is_is_told_of_its_owner_alone_be_it_deleted() {
+    for db in stores().await {
+        let (ada, bob) = (db.user().await, db.user().await);
+        let mut asked = Vec::new();
+        for _ in 0..9 {
+            asked.push((ada, db.add_plain(ada).await.get()));
+        }
+        db.store.delete_connection(ada, ConnectionId::new(asked[0].1), false, after(1)).await.unwrap();
+        asked.extend([(bob, asked[1].1), (ada, 1_000_000)]);
+        let found = db.store.list_providers_of(&asked).await.unwrap();
+        assert_eq!(found.len(), 9, "{}", db.name);
+        assert!(asked[..9].iter().all(|one| found[one] == "github"), "{}", db.name);
+        assert!(db.store.list_providers_of(&[]).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn old_rows_go_from_the_front_and_what_is_kept_still_follows_one_another() {
     for db in stores().await {
         let rows: Vec<_> = (1..=10).map(|n| entry(1, n, after(u64::try_from(n).unwrap() * 10))).collect();

@@ -207,7 +207,7 @@ async fn pasted_tokens_from_the_first_to_the_last() {
         world.expect(&[]).await;
         let name = json!({"name": format!("{MARKER} name")});
         world.put("update/connection/name/1", name).await.expect(StatusCode::OK);
-        world.expect(&["connection.rename ok - ada ada 1 -"]).await;
+        world.expect(&["connection.rename ok - ada ada 1 spotify"]).await;
         let token = json!({"token": format!("{MARKER} token")});
         world.put("update/connection/token/1", token).await.expect(StatusCode::OK);
         world.expect(&["connection.replace ok - ada ada 1 spotify"]).await;
@@ -236,11 +236,11 @@ async fn refusals_name_who_asked_for_what_and_whose_it_is() {
         let bob = world.bob.api.clone();
         // Each route that names a user, at another's.
         let routes: [(Method, &str, Option<&str>, &str); 14] = [
-            (Method::GET, "get/connection/1", None, "token.read refused forbidden bob ada 1 -"),
-            (Method::GET, "connections/1/token", None, "token.read refused forbidden bob ada 1 -"),
+            (Method::GET, "get/connection/1", None, "token.read refused forbidden bob ada 1 spotify"),
+            (Method::GET, "connections/1/token", None, "token.read refused forbidden bob ada 1 spotify"),
             (Method::GET, "get/connections", None, "token.list refused forbidden bob ada - -"),
-            (Method::GET, "check/connection/1", None, "connection.view refused forbidden bob ada 1 -"),
-            (Method::GET, "connections/1/audit", None, "connection.view refused forbidden bob ada 1 -"),
+            (Method::GET, "check/connection/1", None, "connection.view refused forbidden bob ada 1 spotify"),
+            (Method::GET, "connections/1/audit", None, "connection.view refused forbidden bob ada 1 spotify"),
             (Method::GET, "audit", None, "connection.view refused forbidden bob ada - -"),
             (
                 Method::POST,
@@ -264,22 +264,32 @@ async fn refusals_name_who_asked_for_what_and_whose_it_is() {
                 Method::POST,
                 "connections/1/authorization",
                 Some(r#"{"method":"GET","url":"https://a.example"}"#),
-                "call.authorize refused forbidden bob ada 1 -",
+                "call.authorize refused forbidden bob ada 1 spotify",
             ),
             (
                 Method::PUT,
                 "update/connection/name/1",
                 Some(r#"{"name":"n"}"#),
-                "connection.rename refused forbidden bob ada 1 -",
+                "connection.rename refused forbidden bob ada 1 spotify",
             ),
             (
                 Method::PUT,
                 "update/connection/token/1",
                 Some(r#"{"token":"t"}"#),
-                "connection.replace refused forbidden bob ada 1 -",
+                "connection.replace refused forbidden bob ada 1 spotify",
             ),
-            (Method::POST, "connections/1/revoke", None, "connection.revoke refused forbidden bob ada 1 -"),
-            (Method::DELETE, "connection/delete/1", None, "connection.delete refused forbidden bob ada 1 -"),
+            (
+                Method::POST,
+                "connections/1/revoke",
+                None,
+                "connection.revoke refused forbidden bob ada 1 spotify",
+            ),
+            (
+                Method::DELETE,
+                "connection/delete/1",
+                None,
+                "connection.delete refused forbidden bob ada 1 spotify",
+            ),
         ];
         for (method, path, body, row) in routes {
             let headers: &[_] = if body.is_some() { &[("content-type", "application/json")] } else { &[] };

@@ -164,7 +164,7 @@ async fn an_act_that_is_acknowledged_is_in_the_log_already() {
             .await
             .unwrap()
             .lines;
-        assert_eq!(short(&lines[0]), "connection.rename ok - ada ada 1 -", "{on:?}");
+        assert_eq!(short(&lines[0]), "connection.rename ok - ada ada 1 spotify", "{on:?}");
     }
 }
 

@@ -29,10 +29,9 @@ pub(crate) async fn start(on: On, change: impl FnOnce(&mut Config)) -> TestApp {
         }
     };
     TestApp::start_with(|config| {
-        if let Some(url) = url {
-            config.database_url = url.into();
-            config.database_pool.connections = 4;
-        }
+        let file = || format!("sqlite://{}", config.data_dir.join("tokenry.db").display());
+        config.database_url = url.unwrap_or_else(file).into();
+        config.database_pool.connections = 4;
         change(config);
     })
     .await
