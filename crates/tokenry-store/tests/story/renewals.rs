@@ -258,8 +258,9 @@ async fn three_who_write_many_rows_each_in_an_order_of_its_own_all_get_done() {
                         match kind {
                             0 => store.update_used(&used).await.unwrap(),
                             1 => assert!(store.update_unread(after(500), after(500)).await.is_ok()),
-                            _ => assert!(store.release_refused(&provider("github"), NOW, after(9)).await.is_ok()),
-                        }
+                            _ => assert!(
+                                store.release_refused(&provider("github"), NOW, after(9)).await.is_ok()
+                            ),
                         }
                     }
                 })
