@@ -45,7 +45,10 @@ impl Broker {
         }
         self.store.delete_ended_flows(now.minus(KEEP_FLOWS)).await?;
         self.store.delete_old_login_failures(now.minus(throttle::WINDOW)).await?;
-        self.prune_audit().await?;
+        // A row that cannot be read must not keep the rest from being done.
+        if let Err(error) = self.prune_audit().await {
+            tracing::error!(%error, "old rows could not be taken out of the audit log");
+        }
         self.write_uses().await?;
         self.take_stock().await
     }

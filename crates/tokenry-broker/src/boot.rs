@@ -223,9 +223,7 @@ impl Broker {
         if let Err(error) = self.write_uses().await {
             tracing::warn!(%error, "when tokens were last used could not be written down");
         }
-        if let Err(error) = self.flush_audit().await {
-            tracing::error!(%error, "the last of the audit log could not be written");
-        }
+        self.end_audit().await;
         self.store.close().await;
     }
 

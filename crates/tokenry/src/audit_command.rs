@@ -55,7 +55,10 @@ pub(crate) async fn run(config: &Config, command: AuditCommand) -> anyhow::Resul
         AuditCommand::Verify { expect: Some(text) } => Some(read_end(text)?),
         _ => None,
     };
-    let (broker, _) = server::open(config, Arc::new(SystemClock)).await?;
+    let (broker, opened) = server::open(config, Arc::new(SystemClock)).await?;
+    if let Some(path) = opened.made_key {
+        eprintln!("A master key was generated into {}.", path.display());
+    }
     let done = match command {
         AuditCommand::Verify { .. } => verify(&broker, expected).await,
         AuditCommand::List(flags) => list(&broker, &flags).await.map(|()| ExitCode::SUCCESS),

@@ -115,7 +115,7 @@ impl Server {
         let audit = {
             let (broker, stopped) = (broker.clone(), stop.clone().cancelled_owned());
             tokio::spawn(async move {
-                broker.note_server(Action::ServerStart).await;
+                broker.note_start().await;
                 broker.run_audit(stopped).await;
             })
         };
@@ -159,7 +159,6 @@ impl Server {
             let _ = self.chores.await;
             let _ = self.renewals.await;
             let _ = self.audit.await;
-            self.broker.note_server(Action::ServerStop).await;
             self.broker.close().await;
         };
         if tokio::time::timeout_at(began + STOP_WITHIN, close).await.is_err() {

@@ -109,11 +109,16 @@ impl Broker {
 
     /// Writes what was taken, once: what an earlier try has written after all is found.
     async fn write_taken(&self, writer: &mut Writer) -> Result<(), BrokerError> {
-        if let Some((seq, hash)) = &writer.tried
-            && self.store.find_audit(*seq).await?.is_some_and(|row| row.hash == *hash)
-        {
-            writer.end = writer.end.max(*seq);
-            return Ok(());
+        if let Some((seq, hash)) = &writer.tried {
+            let there = match self.store.find_audit(*seq).await {
+                Ok(row) => row.is_some_and(|row| row.hash == *hash),
+                Err(StoreError::Corrupt { .. }) => false,
+                Err(error) => return Err(error.into()),
+            };
+            if there {
+                writer.end = writer.end.max(*seq);
+                return Ok(());
+            }
         }
         self.find_owners(&mut writer.taken.events).await?;
         self.find_providers(&mut writer.taken.events).await?;

@@ -9,6 +9,7 @@ mod read;
 mod reasons;
 mod verify;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub(crate) struct Audit {
     queue: Mutex<Queue>,
     writer: tokio::sync::Mutex<Writer>,
     wake: Notify,
+    /// Whether this process serves, and says so when it stops to.
+    serves: AtomicBool,
 }
 
 impl Audit {
@@ -50,6 +53,7 @@ impl Audit {
             queue: Mutex::new(Queue::new(most)),
             writer: tokio::sync::Mutex::default(),
             wake: Notify::new(),
+            serves: AtomicBool::new(false),
         }
     }
 }
@@ -236,9 +240,22 @@ impl Broker {
         self.audit.queue.lock().unwrap_or_else(PoisonError::into_inner).act(event);
     }
 
-    /// Notes that a server begins to serve, or has stopped to.
-    pub async fn note_server(&self, action: Action) {
-        self.note_act(Note::new(Actor::Background, action)).await;
+    /// Notes that a server begins to serve. That it stopped is noted by [`Broker::close`].
+    pub async fn note_start(&self) {
+        self.audit.serves.store(true, Ordering::Relaxed);
+        self.note_act(Note::new(Actor::Background, Action::ServerStart)).await;
+    }
+
+    /// The last that is written: nothing is under way any more.
+    pub(crate) async fn end_audit(&self) {
+        if self.audit.serves.swap(false, Ordering::Relaxed) {
+            let event = Note::new(Actor::Background, Action::ServerStop);
+            let event = event.into_event(AuditOutcome::Ok, None, self.clock.now());
+            self.audit.queue.lock().unwrap_or_else(PoisonError::into_inner).stop(event);
+        }
+        if let Err(error) = self.flush_audit().await {
+            tracing::error!(%error, "the last of the audit log could not be written");
+        }
     }
 
     /// Writes the audit log until `stop` ends: at most a second after what was read, and sooner when much was.

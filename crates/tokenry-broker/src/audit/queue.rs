@@ -85,6 +85,7 @@ pub(crate) struct Queue {
     written: VecDeque<(Instant, Key)>,
     refusals: usize,
     lost: i64,
+    last: Option<Event>,
     /// How many acts there were.
     acted: u64,
 }
@@ -109,6 +110,7 @@ impl Queue {
             written: VecDeque::new(),
             refusals: 0,
             lost: 0,
+            last: None,
             acted: 0,
         }
     }
@@ -122,6 +124,11 @@ impl Queue {
         }
         self.acted += 1;
         self.acted
+    }
+
+    /// Notes what is written last of all, behind everything that waits.
+    pub(crate) fn stop(&mut self, event: Event) {
+        self.last = Some(event);
     }
 
     /// Notes something that may happen often.
@@ -205,6 +212,9 @@ impl Queue {
             } else {
                 self.repeated.remove(&key);
             }
+        }
+        if events.len() < limit {
+            events.extend(self.last.take());
         }
         Taken { events, lost: std::mem::take(&mut self.lost), through }
     }

@@ -211,7 +211,7 @@ async fn pasted_tokens_from_the_first_to_the_last() {
         let token = json!({"token": format!("{MARKER} token")});
         world.put("update/connection/token/1", token).await.expect(StatusCode::OK);
         world.expect(&["connection.replace ok - ada ada 1 spotify"]).await;
-        let import = json!({"kind": "api_key", "service": "stripe", "api_key": MARKER});
+        let import = json!({"kind": "plain", "service": "stripe", "token": MARKER});
         world.post("connections", import).await.expect(StatusCode::CREATED);
         world.expect(&["connection.import ok - ada ada 2 stripe"]).await;
         world.post("connections/2/revoke", json!({})).await.expect(StatusCode::OK);

@@ -85,30 +85,24 @@ async fn reads_go_on_while_the_log_cannot_be_written_and_all_of_them_are_in_it_l
 async fn a_read_that_cannot_be_noted_is_refused_until_there_is_room_again() {
     for on in BOTH {
         let app = start(on, |config| config.audit_queue = 3).await;
-        let ada = ada_with(&app, 5).await;
+        let ada = ada_with(&app, 8).await;
         // Nothing of before may take up room.
         app.server().broker().flush_audit().await.unwrap();
         let held = Held::take(on, &app).await;
         for id in 1..=3 {
             ada.token_of(id).await;
         }
-        // The background may have taken what it tries to write: then there is room for as many again, and no more.
-        let mut refused = false;
-        for id in [4, 5].into_iter().cycle().take(6) {
+        // The background may have taken these to write them: then there is room for as many again, and no more.
+        let mut refused = 0;
+        for id in 4..=8 {
             let answer = ada.get_token(id).await;
             if answer.status != StatusCode::OK {
                 let answer = answer.expect_error(503, "audit_unavailable");
                 assert!(answer.text("message").contains("unrecorded"), "{answer:?}");
-                refused = true;
+                refused += 1;
             }
         }
-        for _ in 0..3 {
-            for path in ["get/connections", "connections/4/token", "connections/5/token"] {
-                refused |= ada.api.get(&ada.path(path)).await.status == StatusCode::SERVICE_UNAVAILABLE;
-            }
-        }
-        assert!(refused, "{on:?}: it was never full");
-        // What only repeats what waits needs no room.
+        assert!(refused >= 2, "{on:?}: {refused}");
         let metrics = app.anonymous().get("/metrics").await.body;
         let count =
             metrics.lines().find(|line| line.starts_with("tokenry_audit_refused_reads_total")).unwrap();
@@ -118,8 +112,8 @@ async fn a_read_that_cannot_be_noted_is_refused_until_there_is_room_again() {
         while ada.get_token(5).await.status != StatusCode::OK {
             assert!(begun.elapsed() < Duration::from_mins(1), "{on:?}: there is no room again");
         }
-        let logged = reads(&app, 1..=5).await;
-        assert!(logged[..3].iter().all(|count| *count >= 1) && logged[4] >= 1, "{on:?}: {logged:?}");
+        let logged = reads(&app, 1..=8).await;
+        assert!(logged[..3].iter().all(|count| *count == 1) && logged[4] >= 1, "{on:?}: {logged:?}");
         assert_whole(&app).await;
     }
 }

@@ -41,7 +41,6 @@ impl Place {
     fn audit(&self, words: &[&str]) -> (Option<i32>, String) {
         let args: Vec<&str> = std::iter::once("audit").chain(words.iter().copied()).collect();
         let done = self.home.run(&args, &self.env());
-        assert!(done.err.is_empty() || done.status.code() == Some(1), "{done:?}");
         (done.status.code(), format!("{}{}", done.out, done.err))
     }
 
@@ -82,7 +81,7 @@ fn has(rows: &[Value], action: &str, connection: i64) -> bool {
 async fn verify_names_the_row_that_was_altered_or_removed_and_list_shows_who_did_what() {
     for place in Place::both() {
         let (status, said) = place.audit(&["verify"]);
-        assert_eq!((status, said.trim()), (Some(0), "The audit log has not begun."));
+        assert!(status == Some(0) && said.starts_with("The audit log has not begun."), "{said}");
         let server = place.serve();
         let ada = server.user("ada").await;
         let id = ada.add("mine", "spotify", "t").await;
