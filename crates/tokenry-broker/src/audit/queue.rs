@@ -357,7 +357,7 @@ mod tests {
         let taken = queue.take(1000, begun, false);
         assert_eq!(taken.events.iter().map(|event| event.count).sum::<i64>(), 100_000);
         let rest = taken.events.iter().find(|event| event.key.address.is_none()).unwrap();
-        assert_eq!(rest.count, 100_000 - REFUSALS as i64);
+        assert_eq!(rest.count, 100_000 - i64::try_from(REFUSALS).unwrap());
     }
 
     #[test]

@@ -40,7 +40,11 @@ async fn restore(on: On, app: &TestApp) {
 
 /// Bytes as a statement writes them.
 fn literal(on: On, bytes: &[u8]) -> String {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    use std::fmt::Write as _;
+    let hex = bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    });
     match on {
         On::Sqlite => format!("x'{hex}'"),
         On::Postgres => format!("'\\x{hex}'::bytea"),
