@@ -2,13 +2,16 @@
 
 use std::net::IpAddr;
 
-use tokenry_model::{Email, SecretString, User, UserId, Username, check_password};
+use tokenry_model::{
+    Action, Actor, AuditOutcome, Email, Origin, SecretString, User, UserId, Username, check_password,
+};
 use tokenry_store::{NewUser, StoreError};
 use tracing::Instrument as _;
 
+use crate::audit::{Note, reason_of};
 use crate::boot::Broker;
 use crate::error::BrokerError;
-use crate::sessions::{Claims, ENDED};
+use crate::sessions::{Claims, ENDED, MISSING_TEXT};
 use crate::throttle;
 
 impl Broker {
@@ -21,11 +24,15 @@ impl Broker {
         username: &str,
         email: &str,
         password: &SecretString,
+        from: Origin,
     ) -> Result<UserId, BrokerError> {
-        if !self.settings.signup_open {
-            return Err(BrokerError::SignupClosed);
-        }
-        self.add_user(username, email, password).await
+        let added = if self.settings.signup_open {
+            self.insert_user(username, email, password).await
+        } else {
+            Err(BrokerError::SignupClosed)
+        };
+        let actor = added.as_ref().map_or(Actor::Anonymous, |id| Actor::User(*id));
+        self.noted(Note::new(actor, Action::SignUp).from(from), added).await
     }
 
     /// Adds a user, as the operator.
@@ -33,6 +40,17 @@ impl Broker {
     /// # Errors
     /// As [`Broker::sign_up`], but for the closed door.
     pub async fn add_user(
+        &self,
+        username: &str,
+        email: &str,
+        password: &SecretString,
+    ) -> Result<UserId, BrokerError> {
+        let id = self.insert_user(username, email, password).await?;
+        self.note_act(Note { owner: Some(id), ..Note::new(Actor::Operator, Action::UserCreate) }).await;
+        Ok(id)
+    }
+
+    async fn insert_user(
         &self,
         username: &str,
         email: &str,
@@ -71,7 +89,10 @@ impl Broker {
         check_password(password).map_err(|e| BrokerError::field("password", e.to_string()))?;
         let Some(login) = self.store.find_login(&username).await? else { return Ok(false) };
         let hash = self.passwords.turn_to_sign_up().await?.hash(password).await?;
-        Ok(self.store.update_password(login.user.id, &hash, self.clock.now()).await?)
+        let set = self.store.update_password(login.user.id, &hash, self.clock.now()).await?;
+        let owner = Some(login.user.id);
+        self.note_act(Note { owner, ..Note::new(Actor::Operator, Action::PasswordSet) }).await;
+        Ok(set)
     }
 
     /// Checks a name and a password and issues an access token. `device` is a token sent along, however old: one that was
@@ -84,14 +105,30 @@ impl Broker {
         &self,
         username: &str,
         password: &SecretString,
-        address: IpAddr,
+        from: Origin,
         device: Option<&str>,
     ) -> Result<SecretString, BrokerError> {
         // A name that cannot exist is refused by the same path as one that does not.
         let name = Username::parse(username).unwrap_or(self.nobody.clone());
-        let user =
-            self.check_login(&name, password, address, device).await?.ok_or(BrokerError::WrongLogin)?;
+        let user = self.check_and_note(&name, password, from, device).await?;
         self.issue(&user, None, self.clock.now()).await
+    }
+
+    /// As [`Broker::check_login`], where the password opens a session.
+    pub(crate) async fn check_and_note(
+        &self,
+        name: &Username,
+        password: &SecretString,
+        from: Origin,
+        device: Option<&str>,
+    ) -> Result<User, BrokerError> {
+        let checked = self.check_login(name, password, address_of(&from), device).await;
+        let checked = checked.and_then(|user| user.ok_or(BrokerError::WrongLogin));
+        let note = match &checked {
+            Ok(user) => Note::new(Actor::User(user.id), Action::LogIn),
+            Err(_) => Note::new(Actor::Anonymous, Action::LogIn).of_name(name.as_str()),
+        };
+        self.noted(note.from(from), checked).await
     }
 
     /// The user, if the password is theirs. Counts the try, also when whoever made it hangs up before the answer.
@@ -138,20 +175,54 @@ impl Broker {
         }
     }
 
+    /// Reads the access token of a request, as [`Broker::read_token`], and keeps where it came from. A refusal is noted.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unauthenticated`], also where there is none.
+    pub async fn authenticate(&self, token: Option<&str>, from: Origin) -> Result<Claims, BrokerError> {
+        let claims = match token {
+            Some(token) => self.read_token(token).await,
+            None => Err(BrokerError::Unauthenticated(MISSING_TEXT)),
+        };
+        match claims {
+            Ok(claims) => Ok(Claims { from, ..claims }),
+            Err(error) => {
+                if let Some((outcome, reason)) = reason_of(&error) {
+                    let note = Note::new(Actor::Anonymous, Action::Access).from(from);
+                    self.note_passing(note, outcome, Some(reason));
+                }
+                Err(error)
+            }
+        }
+    }
+
     /// Issues another token to the bearer of a good one.
     ///
     /// # Errors
     /// [`BrokerError::Unauthenticated`] when the session has ended.
     pub async fn renew_token(&self, claims: &Claims) -> Result<SecretString, BrokerError> {
-        let user = self.user(claims).await?;
-        self.issue(&user, Some(claims), self.clock.now()).await
+        let renewed = async {
+            let user = self.user(claims).await?;
+            self.issue(&user, Some(claims), self.clock.now()).await
+        };
+        let renewed = renewed.await;
+        self.noted(Note::by(claims, Action::RenewSession), renewed).await
+    }
+
+    /// Who the caller is, for the caller.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unauthenticated`] when the session has ended.
+    pub async fn whoami(&self, claims: &Claims) -> Result<User, BrokerError> {
+        let user = self.user(claims).await;
+        self.noted(Note::by(claims, Action::Access), user).await
     }
 
     /// Who the caller is.
     ///
     /// # Errors
     /// [`BrokerError::Unauthenticated`] when the session has ended.
-    pub async fn user(&self, claims: &Claims) -> Result<User, BrokerError> {
+    pub(crate) async fn user(&self, claims: &Claims) -> Result<User, BrokerError> {
         let user = self.store.find_user(claims.user).await?.ok_or(ENDED)?;
         claims.check_epoch(Some(user.session_epoch))?;
         Ok(user)
@@ -162,8 +233,12 @@ impl Broker {
     /// # Errors
     /// [`BrokerError::Unauthenticated`] when the session has ended already.
     pub async fn log_out(&self, claims: &Claims) -> Result<(), BrokerError> {
-        let user = self.user(claims).await?;
-        Ok(self.store.update_session_epoch(user.id, self.clock.now()).await?)
+        let ended = async {
+            let user = self.user(claims).await?;
+            Ok(self.store.update_session_epoch(user.id, self.clock.now()).await?)
+        };
+        let ended = ended.await;
+        self.noted(Note::by(claims, Action::LogOut), ended).await
     }
 
     /// Gives the caller a new password and ends every session, at once.
@@ -176,16 +251,27 @@ impl Broker {
         claims: &Claims,
         current: &SecretString,
         new: &SecretString,
-        address: IpAddr,
         token: &str,
     ) -> Result<(), BrokerError> {
-        let user = self.user(claims).await?;
-        check_password(new).map_err(|e| BrokerError::field("new_password", e.to_string()))?;
-        if self.check_login(&user.username, current, address, Some(token)).await?.is_none() {
-            return Err(BrokerError::field("current_password", "is not your password"));
-        }
-        let hash = self.passwords.turn(&claims.device, true).await?.hash(new).await?;
-        self.store.update_password(user.id, &hash, self.clock.now()).await?;
-        Ok(())
+        let note = Note::by(claims, Action::ChangePassword);
+        let changed = async {
+            let user = self.user(claims).await?;
+            check_password(new).map_err(|e| BrokerError::field("new_password", e.to_string()))?;
+            let address = address_of(&claims.from);
+            if self.check_login(&user.username, current, address, Some(token)).await?.is_none() {
+                self.note_passing(note.clone(), AuditOutcome::Refused, Some("wrong_password"));
+                return Err(BrokerError::field("current_password", "is not your password"));
+            }
+            let hash = self.passwords.turn(&claims.device, true).await?.hash(new).await?;
+            self.store.update_password(user.id, &hash, self.clock.now()).await?;
+            Ok(())
+        };
+        let changed = changed.await;
+        self.noted(note, changed).await
     }
+}
+
+/// The address that log-ins are counted by.
+fn address_of(from: &Origin) -> IpAddr {
+    from.address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED))
 }

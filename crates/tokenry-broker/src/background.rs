@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use tokenry_model::ExposeSecret as _;
+use tokenry_model::{Action, Actor, AuditOutcome, ExposeSecret as _};
 use tokenry_store::Parked;
 
+use crate::audit::Note;
 use crate::boot::{Broker, hash_of, random_token};
 use crate::error::BrokerError;
 use crate::{revoke, throttle};
@@ -44,6 +45,10 @@ impl Broker {
         }
         self.store.delete_ended_flows(now.minus(KEEP_FLOWS)).await?;
         self.store.delete_old_login_failures(now.minus(throttle::WINDOW)).await?;
+        // A row that cannot be read must not keep the rest from being done.
+        if let Err(error) = self.prune_audit().await {
+            tracing::error!(%error, "old rows could not be taken out of the audit log");
+        }
         self.write_uses().await?;
         self.take_stock().await
     }
@@ -58,13 +63,17 @@ impl Broker {
         if !self.may_revoke(&provider, account).await? {
             return Ok(false);
         }
+        let mut note = Note::new(Actor::Background, Action::GrantRevoke);
+        (note.owner, note.provider) = (Some(parked.flow.user_id), Some(provider.id.clone()));
         match self.oauth.revoke(&provider, &granted.into_grant()).await {
             Ok(()) => {
                 self.metrics.revoked(provider.id.as_str(), "ok");
+                self.note_passing(note, AuditOutcome::Ok, None);
                 Ok(true)
             }
             Err(error) => {
                 self.metrics.revoked(provider.id.as_str(), "failed");
+                self.note_passing(note, AuditOutcome::Failed, Some("provider"));
                 let gives_up = self.clock.now().since(parked.began_at) >= revoke::GIVE_UP;
                 tracing::warn!(provider = %provider.id, %error, gives_up, "a grant that nobody claimed was not revoked");
                 if !gives_up {

@@ -14,6 +14,7 @@ use tokenry_vault::{MasterKey, VaultError};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use crate::audit::Audit;
 use crate::error::BrokerError;
 use crate::keys::{Keys, unlock};
 use crate::metrics::Metrics;
@@ -34,6 +35,10 @@ pub struct Settings {
     pub signup_open: bool,
     /// How long an access token of ours lives.
     pub session_ttl: Duration,
+    /// How long rows of the audit log are kept.
+    pub audit_keep: Duration,
+    /// How many kinds of events may wait for the audit log before hand-outs are refused.
+    pub audit_queue: usize,
 }
 
 /// What a broker is put together from.
@@ -93,6 +98,8 @@ pub struct Inner {
     pub(crate) sessions: Signing,
     pub(crate) passwords: Passwords,
     pub(crate) metrics: Metrics,
+    /// What is to be written into the audit log.
+    pub(crate) audit: Audit,
     /// What this process is called on the leases it takes.
     pub(crate) process: String,
     /// The data keys that the database knows this process to need, and by what name its spool goes there.
@@ -154,7 +161,9 @@ impl Broker {
             .map_err(|_| OpenError::Unusable("the stand-in username is not usable"))?;
         let process = random_token(&*random)?.expose_secret().to_owned();
         let spool_name = name_of(&spool, &process).await;
+        let audit = Audit::new(settings.audit_queue);
         let broker = Self(Arc::new(Inner {
+            audit,
             process,
             holds: Mutex::default(),
             spool_name,
@@ -219,6 +228,7 @@ impl Broker {
         if let Err(error) = self.write_uses().await {
             tracing::warn!(%error, "when tokens were last used could not be written down");
         }
+        self.end_audit().await;
         if let Err(error) = self.let_go().await {
             tracing::warn!(%error, "it could not be written down which data keys are no longer needed");
         }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use tokenry_model::{
-    Connection, ConnectionId, ConnectionState, CredentialKind, Scopes, SecretString, Timestamp,
+    Action, Connection, ConnectionId, ConnectionState, CredentialKind, Scopes, SecretString, Timestamp,
 };
 use tokenry_oauth::{Kind, Provider};
 use tokenry_vault::ConnectionField;
 use url::Url;
 
+use crate::audit::Note;
 use crate::boot::Broker;
 use crate::error::BrokerError;
 use crate::grants;
@@ -54,7 +55,21 @@ impl Broker {
         id: ConnectionId,
         min_valid: Duration,
     ) -> Result<CallToken, BrokerError> {
-        let connection = self.own_connection(claims, owner, id).await?;
+        let mut note = Note::at(claims, Action::TokenRead, owner).on(id);
+        let token = async {
+            let connection = self.own_connection(claims, owner, id).await?;
+            note.saw(&connection);
+            self.call_token(connection, min_valid).await
+        };
+        let token = token.await;
+        self.noted(note, token).await
+    }
+
+    async fn call_token(
+        &self,
+        connection: Connection,
+        min_valid: Duration,
+    ) -> Result<CallToken, BrokerError> {
         let fresh = self.hand_out_of(&connection, min_valid).await?;
         // A refresh may have brought other scopes.
         let now_there = self.reread(&connection).await?.unwrap_or(connection);
@@ -95,7 +110,22 @@ impl Broker {
         method: &str,
         url: &str,
     ) -> Result<Carrier, BrokerError> {
-        let connection = self.own_connection(claims, owner, id).await?;
+        let mut note = Note::at(claims, Action::CallAuthorize, owner).on(id);
+        let carrier = async {
+            let connection = self.own_connection(claims, owner, id).await?;
+            note.saw(&connection);
+            self.carrier(&connection, method, url).await
+        };
+        let carrier = carrier.await;
+        self.noted(note, carrier).await
+    }
+
+    async fn carrier(
+        &self,
+        connection: &Connection,
+        method: &str,
+        url: &str,
+    ) -> Result<Carrier, BrokerError> {
         let is_method =
             (1..=32).contains(&method.len()) && method.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-');
         if !is_method {
@@ -107,16 +137,16 @@ impl Broker {
         {
             return Err(BrokerError::ReconnectRequired { reason: reason.clone() });
         }
-        let provider = self.provider_of(&connection)?;
+        let provider = self.provider_of(connection)?;
         check_host(&provider, &url)?;
         let no_header = |what: String| BrokerError::NoHeader { service: provider.name.clone(), what };
         if let Some(name) = provider.api_query_param() {
             return Err(no_header(format!("put the credential into the parameter {name} of the query")));
         }
-        let fresh = self.hand_out_of(&connection, Duration::ZERO).await?;
+        let fresh = self.hand_out_of(connection, Duration::ZERO).await?;
         if connection.kind == CredentialKind::OAuth1 {
             let secret = self
-                .token_secret(&connection)
+                .token_secret(connection)
                 .await?
                 .ok_or(BrokerError::Internal("an OAuth 1.0a token has no secret"))?;
             let value = self
@@ -125,7 +155,7 @@ impl Broker {
                 .map_err(|cause| BrokerError::provider(&provider.name, cause))?;
             return Ok(Carrier { name: "authorization".to_owned(), value });
         }
-        if !carries_as_it_is(&connection, &provider) {
+        if !carries_as_it_is(connection, &provider) {
             return Err(no_header("its calls are signed, and a pasted token alone cannot sign".to_owned()));
         }
         header_of(&provider, &fresh.token)

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use tokenry_model::{
-    Connection, ConnectionId, ConnectionState, CredentialKind, SecretString, Timestamp, UserId, Values,
+    Action, Connection, ConnectionId, ConnectionState, CredentialKind, SecretString, Timestamp, UserId,
+    Values,
 };
 use tokenry_oauth::{OAuthError, Provider};
 use tokenry_store::{NewConnection, Ready};
 
+use crate::audit::Note;
 use crate::boot::Broker;
 use crate::error::BrokerError;
 use crate::import::pasted;
@@ -49,10 +51,24 @@ impl Broker {
         owner: &str,
         add: AddConnection,
     ) -> Result<ConnectionId, BrokerError> {
+        let mut note = Note::at(claims, Action::Add, owner);
+        let added = self.add_pasted(claims, owner, add, &mut note).await;
+        note.connection = added.as_ref().ok().copied();
+        self.noted(note, added).await
+    }
+
+    async fn add_pasted(
+        &self,
+        claims: &Claims,
+        owner: &str,
+        add: AddConnection,
+        note: &mut Note,
+    ) -> Result<ConnectionId, BrokerError> {
         let user_id = claims.own(owner)?;
         self.user(claims).await?;
         let name = fields::name(&add.name)?;
         let provider = self.find_provider(&add.token_type, Some("token_type"))?;
+        note.provider = Some(provider.id.clone());
         fields::token("token", &add.token)?;
         let new = NewConnection {
             user_id,
@@ -83,15 +99,21 @@ impl Broker {
         id: ConnectionId,
         min_valid: Duration,
     ) -> Result<HandedOut, BrokerError> {
-        let user = claims.own(owner)?;
-        if let Some(ready) = self.store.find_ready(user, id).await? {
-            claims.check_epoch(Some(ready.session_epoch))?;
-            if let Some(token) = self.hand_out_ready(user, id, &ready, min_valid).await? {
-                return Ok(token);
+        let mut note = Note::at(claims, Action::TokenRead, owner).on(id);
+        let handed_out = async {
+            let user = claims.own(owner)?;
+            if let Some(ready) = self.store.find_ready(user, id).await? {
+                claims.check_epoch(Some(ready.session_epoch))?;
+                if let Some(token) = self.hand_out_ready(user, id, &ready, min_valid).await? {
+                    return Ok(token);
+                }
             }
-        }
-        let connection = self.own_connection(claims, owner, id).await?;
-        self.hand_out_of(&connection, min_valid).await
+            let connection = self.own_connection(claims, owner, id).await?;
+            note.saw(&connection);
+            self.hand_out_of(&connection, min_valid).await
+        };
+        let handed_out = handed_out.await;
+        self.noted(note, handed_out).await
     }
 
     /// The token of a connection that needs nothing done. Nothing if it does.
@@ -189,7 +211,8 @@ impl Broker {
         owner: &str,
         id: ConnectionId,
     ) -> Result<(), BrokerError> {
-        self.own_connection(claims, owner, id).await.map(|_| ())
+        let there = self.own_connection(claims, owner, id).await.map(|_| ());
+        self.noted(Note::at(claims, Action::View, owner).on(id), there).await
     }
 
     /// The caller's connections with an id above `after`, oldest first, at most `limit`. Tokens are opened, not refreshed.
@@ -197,6 +220,17 @@ impl Broker {
     /// # Errors
     /// Those of a caller who may not; [`BrokerError::Vault`] when a token does not open.
     pub async fn list_connections(
+        &self,
+        claims: &Claims,
+        owner: &str,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<ConnectionView>, BrokerError> {
+        let listed = self.list_opened(claims, owner, after, limit).await;
+        self.noted(Note::at(claims, Action::TokenList, owner), listed).await
+    }
+
+    async fn list_opened(
         &self,
         claims: &Claims,
         owner: &str,
@@ -232,10 +266,14 @@ impl Broker {
         id: ConnectionId,
         name: &str,
     ) -> Result<(), BrokerError> {
-        let user = claims.own(owner)?;
-        self.user(claims).await?;
-        let name = fields::name(name)?;
-        there(self.store.update_connection_name(user, id, &name, self.clock.now()).await?)
+        let renamed = async {
+            let user = claims.own(owner)?;
+            self.user(claims).await?;
+            let name = fields::name(name)?;
+            there(self.store.update_connection_name(user, id, &name, self.clock.now()).await?)
+        };
+        let renamed = renamed.await;
+        self.noted(Note::at(claims, Action::Rename, owner).on(id), renamed).await
     }
 
     /// Makes a connection a plain stored token. A grant behind it is revoked and dropped.
@@ -249,12 +287,19 @@ impl Broker {
         id: ConnectionId,
         token: &SecretString,
     ) -> Result<(), BrokerError> {
-        let connection = self.own_connection(claims, owner, id).await?;
-        fields::token("token", token)?;
-        let user = connection.user_id;
-        let sealed = grants::seal_grant(&self.vault, user, id, token, None)?.access;
-        let revoke = self.wants_revocation(&connection);
-        there(self.store.update_plain_token(user, id, &sealed, revoke, self.clock.now()).await?)?;
+        let mut note = Note::at(claims, Action::Replace, owner).on(id);
+        let replaced = async {
+            let connection = self.own_connection(claims, owner, id).await?;
+            note.saw(&connection);
+            fields::token("token", token)?;
+            let user = connection.user_id;
+            let sealed = grants::seal_grant(&self.vault, user, id, token, None)?.access;
+            let revoke = self.wants_revocation(&connection);
+            there(self.store.update_plain_token(user, id, &sealed, revoke, self.clock.now()).await?)?;
+            Ok(revoke)
+        };
+        let replaced = replaced.await;
+        let revoke = self.noted(note, replaced).await?;
         self.revoke_soon(id, revoke).await;
         Ok(())
     }
@@ -269,9 +314,16 @@ impl Broker {
         owner: &str,
         id: ConnectionId,
     ) -> Result<(), BrokerError> {
-        let connection = self.own_connection(claims, owner, id).await?;
-        let revoke = self.wants_revocation(&connection);
-        there(self.store.delete_connection(connection.user_id, id, revoke, self.clock.now()).await?)?;
+        let mut note = Note::at(claims, Action::Delete, owner).on(id);
+        let deleted = async {
+            let connection = self.own_connection(claims, owner, id).await?;
+            note.saw(&connection);
+            let revoke = self.wants_revocation(&connection);
+            there(self.store.delete_connection(connection.user_id, id, revoke, self.clock.now()).await?)?;
+            Ok(revoke)
+        };
+        let deleted = deleted.await;
+        let revoke = self.noted(note, deleted).await?;
         self.revoke_soon(id, revoke).await;
         Ok(())
     }
@@ -287,14 +339,21 @@ impl Broker {
         owner: &str,
         id: ConnectionId,
     ) -> Result<(), BrokerError> {
-        let connection = self.own_connection(claims, owner, id).await?;
-        if matches!(connection.state, ConnectionState::Revoked { .. }) {
-            return Ok(());
-        }
-        let revoke = self.wants_revocation(&connection);
-        let now = self.clock.now();
-        let reason = format!("its owner had it revoked at {now}");
-        there(self.store.update_revoked(connection.user_id, id, &reason, revoke, now).await?)?;
+        let mut note = Note::at(claims, Action::Revoke, owner).on(id);
+        let revoked = async {
+            let connection = self.own_connection(claims, owner, id).await?;
+            note.saw(&connection);
+            if matches!(connection.state, ConnectionState::Revoked { .. }) {
+                return Ok(false);
+            }
+            let revoke = self.wants_revocation(&connection);
+            let now = self.clock.now();
+            let reason = format!("its owner had it revoked at {now}");
+            there(self.store.update_revoked(connection.user_id, id, &reason, revoke, now).await?)?;
+            Ok(revoke)
+        };
+        let revoked = revoked.await;
+        let revoke = self.noted(note, revoked).await?;
         self.revoke_soon(id, revoke).await;
         Ok(())
     }

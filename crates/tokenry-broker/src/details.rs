@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::PoisonError;
 
 use tokenry_model::{
-    Circuit, Connection, ConnectionId, CredentialKind, Health, ProviderId, Scopes, Timestamp,
+    Action, Circuit, Connection, ConnectionId, CredentialKind, Health, ProviderId, Scopes, Timestamp,
 };
 use tokenry_store::Wanted;
 
+use crate::audit::Note;
 use crate::boot::Broker;
 use crate::error::BrokerError;
 use crate::sessions::{Claims, ENDED};
@@ -62,7 +63,8 @@ impl Broker {
         owner: &str,
         id: ConnectionId,
     ) -> Result<ConnectionDetail, BrokerError> {
-        let connection = self.own_connection(claims, owner, id).await?;
+        let connection = self.own_connection(claims, owner, id).await;
+        let connection = self.noted(Note::at(claims, Action::View, owner).on(id), connection).await?;
         let health = self.store.find_health(&connection.provider).await?;
         Ok(self.detail(connection, &health))
     }
@@ -73,6 +75,18 @@ impl Broker {
     /// [`BrokerError::Field`] and [`BrokerError::UnknownService`] for a word of the filter that is not understood; those of
     /// a caller who may not.
     pub async fn list_details(
+        &self,
+        claims: &Claims,
+        owner: &str,
+        filter: &ConnectionFilter,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<ConnectionDetail>, BrokerError> {
+        let listed = self.list_filtered(claims, owner, filter, after, limit).await;
+        self.noted(Note::at(claims, Action::View, owner), listed).await
+    }
+
+    async fn list_filtered(
         &self,
         claims: &Claims,
         owner: &str,

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokenry_model::{
-    ConnectionId, ExposeSecret as _, Flow, FlowKind, SecretString, StateHash, Timestamp, Values,
+    Action, AuditOutcome, ConnectionId, ExposeSecret as _, Flow, FlowKind, SecretString, StateHash,
+    Timestamp, Values,
 };
 use tokenry_oauth::{DeviceAuthorization, DevicePoll, OAuthError, Provider};
 use tokenry_store::DeviceFlow;
 use url::Url;
 
+use crate::audit::Note;
 use crate::boot::{Broker, filled, hash_of, random_token};
-use crate::connect::{ConnectError, Place, SecretsOut};
+use crate::connect::{ConnectError, Connected, Place, SecretsOut};
 use crate::error::{BrokerError, is_passing};
 use crate::fields;
 use crate::sessions::{Claims, ENDED};
@@ -111,10 +113,23 @@ impl Broker {
         owner: &str,
         new: BeginDevice,
     ) -> Result<DeviceBegun, BrokerError> {
+        let mut note = Note::at(claims, Action::ConnectBegin, owner);
+        let begun = self.begin_device_alone(claims, owner, new, &mut note).await;
+        self.noted(note, begun).await
+    }
+
+    async fn begin_device_alone(
+        &self,
+        claims: &Claims,
+        owner: &str,
+        new: BeginDevice,
+        note: &mut Note,
+    ) -> Result<DeviceBegun, BrokerError> {
         let user = claims.own(owner)?;
         self.user(claims).await?;
         let name = new.name.as_deref().map(fields::name).transpose()?;
         let provider = self.find_provider(&new.service, Some("service"))?;
+        note.provider = Some(provider.id.clone());
         let scopes = match &new.scopes {
             Some(scopes) => fields::scopes(scopes)?,
             None => provider.default_scopes().clone(),
@@ -179,6 +194,16 @@ impl Broker {
         owner: &str,
         id: &str,
     ) -> Result<DeviceProgress, BrokerError> {
+        let progress = self.poll_device_alone(claims, owner, id).await;
+        self.noted(Note::at(claims, Action::View, owner), progress).await
+    }
+
+    async fn poll_device_alone(
+        &self,
+        claims: &Claims,
+        owner: &str,
+        id: &str,
+    ) -> Result<DeviceProgress, BrokerError> {
         let user = claims.own(owner)?;
         self.user(claims).await?;
         let state = StateHash::new(hash_of(id));
@@ -193,8 +218,10 @@ impl Broker {
             return progress(&device, now);
         }
         let broker = self.clone();
+        let mut note = Note::by(claims, Action::Connect);
+        note.provider = Some(device.flow.provider.clone());
         // The tokens come once: whoever hangs up meanwhile must not cost the person the grant.
-        let asked = self.untorn(async move { broker.ask_device(&device).await }).await;
+        let asked = self.untorn(async move { broker.ask_device(&device, note).await }).await;
         match asked {
             Ok(()) => progress(&find().await?, self.clock.now()),
             Err(ConnectError::Broker(error)) => Err(error),
@@ -203,7 +230,7 @@ impl Broker {
     }
 
     /// Asks the provider once, and writes down what it says.
-    async fn ask_device(&self, device: &DeviceFlow) -> Result<(), ConnectError> {
+    async fn ask_device(&self, device: &DeviceFlow, note: Note) -> Result<(), ConnectError> {
         let flow = &device.flow;
         let state = &flow.state_hash;
         let provider = self.provider_with(&flow.provider, &flow.values)?;
@@ -225,12 +252,17 @@ impl Broker {
             Ok(DevicePoll::SlowDown) => go_on((device.interval_s + SLOWER_S).min(SLOWEST_S)).await?,
             Ok(DevicePoll::Declined) => {
                 self.metrics.connected(provider.id.as_str(), "declined");
+                self.note_passing(note, AuditOutcome::Refused, Some("declined"));
                 end(DeviceStatus::Declined, None).await?;
             }
-            Ok(DevicePoll::Expired) => end(DeviceStatus::Expired, None).await?,
+            Ok(DevicePoll::Expired) => {
+                self.note_passing(note, AuditOutcome::Refused, Some("expired_state"));
+                end(DeviceStatus::Expired, None).await?;
+            }
             Ok(DevicePoll::Done(tokens)) => {
-                let id = self.keep_device(flow, &provider, tokens, asked_at).await?;
-                end(DeviceStatus::Connected, Some(id)).await?;
+                let kept = self.keep_device(flow, &provider, tokens, asked_at).await;
+                let connected = self.noted_connect(note, kept).await?;
+                end(DeviceStatus::Connected, Some(connected.id)).await?;
             }
             Err(error) if is_passing(&error) => {
                 tracing::warn!(provider = %provider.id, %error, "a device's connect could not be asked after");
@@ -239,6 +271,7 @@ impl Broker {
             }
             Err(error) => {
                 tracing::warn!(provider = %provider.id, %error, "a device's connect failed");
+                self.note_passing(note, AuditOutcome::Failed, Some("provider_refused"));
                 if error.is_final_refusal() {
                     end(DeviceStatus::Expired, None).await?;
                 } else {
@@ -256,10 +289,10 @@ impl Broker {
         provider: &Arc<Provider>,
         tokens: tokenry_oauth::TokenSet,
         asked_at: Timestamp,
-    ) -> Result<ConnectionId, ConnectError> {
+    ) -> Result<Connected, ConnectError> {
         let owner = self.store.find_user(flow.user_id).await?.ok_or(ENDED)?;
         let granted = self.granted(provider, tokens, asked_at, &flow.scopes, flow.values.clone()).await?;
-        Ok(self.keep_granted(&Place::of(flow, &owner), provider, &granted).await?.id)
+        self.keep_granted(&Place::of(flow, &owner), provider, &granted).await
     }
 }
 

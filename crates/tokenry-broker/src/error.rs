@@ -101,6 +101,9 @@ pub enum BrokerError {
     /// More passwords are being checked than the machine can do at once.
     #[error("the server is checking too many passwords at once; try again in a moment")]
     Busy,
+    /// The audit log cannot be written, and what is not written down is not handed out.
+    #[error("the audit log cannot be written at the moment, and nothing is handed out unrecorded; try again")]
+    AuditBehind,
     /// The connection must be connected again.
     #[error("this connection must be connected again: {reason}")]
     ReconnectRequired {

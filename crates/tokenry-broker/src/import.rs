@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokenry_model::{
-    CredentialKind, Deadlines, ExposeSecret as _, Scopes, SecretString, Timestamp, UserId, Values,
+    Action, CredentialKind, Deadlines, ExposeSecret as _, Scopes, SecretString, Timestamp, UserId, Values,
 };
 use tokenry_oauth::{Kind, OAuthError, Provider, TokenSet};
 use tokenry_store::{NewCredential, StoreError};
 
+use crate::audit::Note;
 use crate::boot::{Broker, filled};
 use crate::connect::{ConnectError, Place, oauth1_credential};
 use crate::details::ConnectionDetail;
@@ -172,10 +173,27 @@ impl Broker {
         owner: &str,
         new: NewImport,
     ) -> Result<Imported, BrokerError> {
+        let mut note = Note::at(claims, Action::Import, owner);
+        let imported = self.import_alone(claims, owner, new, &mut note).await;
+        if let Ok(imported) = &imported {
+            note.connection = Some(imported.detail.connection.id);
+            note.action = if imported.renewed { Action::Reconnect } else { Action::Import };
+        }
+        self.noted(note, imported).await
+    }
+
+    async fn import_alone(
+        &self,
+        claims: &Claims,
+        owner: &str,
+        new: NewImport,
+        note: &mut Note,
+    ) -> Result<Imported, BrokerError> {
         let user = claims.own(owner)?;
         self.user(claims).await?;
         let name = new.name.as_deref().map(fields::name).transpose()?;
         let general = self.find_provider(&new.service, Some("service"))?;
+        note.provider = Some(general.id.clone());
         check_kind(&general, new.given.kind())?;
         new.given.check()?;
         let values = match &new.given {

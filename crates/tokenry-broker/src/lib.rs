@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod accounts;
+mod audit;
 mod background;
 mod boot;
 mod calls;
@@ -31,6 +32,7 @@ mod spool;
 mod throttle;
 mod upkeep;
 
+pub use audit::{AuditFault, AuditFilter, AuditLine, AuditPage, AuditReport};
 pub use boot::{Broker, BrokerParts, OpenError, Settings, check_master_key};
 pub use calls::{CallToken, Carrier};
 pub use connect::{

@@ -63,6 +63,10 @@ pub struct Metrics {
     to_reseal: Family<OfKey, Gauge>,
     current_key: Gauge,
     old_keys: Gauge,
+    audit_rows: Counter,
+    audit_waiting: Gauge,
+    audit_lost: Counter,
+    audit_refused: Counter,
 }
 
 impl Default for Metrics {
@@ -83,6 +87,10 @@ impl Default for Metrics {
             to_reseal: Family::default(),
             current_key: Gauge::default(),
             old_keys: Gauge::default(),
+            audit_rows: Counter::default(),
+            audit_waiting: Gauge::default(),
+            audit_lost: Counter::default(),
+            audit_refused: Counter::default(),
         }
     }
 }
@@ -125,6 +133,22 @@ impl Metrics {
             "tokenry_tokens_handed_out",
             "Tokens handed out one by one",
             self.handed_out.clone(),
+        );
+        registry.register("tokenry_audit_rows", "Rows written into the audit log", self.audit_rows.clone());
+        registry.register(
+            "tokenry_audit_waiting",
+            "Kinds of events that wait to be written into the audit log",
+            self.audit_waiting.clone(),
+        );
+        registry.register(
+            "tokenry_audit_lost",
+            "Refusals and background work that the audit log had no room for",
+            self.audit_lost.clone(),
+        );
+        registry.register(
+            "tokenry_audit_refused_reads",
+            "Reads that were refused because the audit log had no room for them",
+            self.audit_refused.clone(),
         );
         self.register_keys(registry);
     }
@@ -174,6 +198,22 @@ impl Metrics {
         if let Some(age) = age {
             self.token_age.observe(age.as_secs_f64());
         }
+    }
+
+    pub(crate) fn audited(&self, rows: usize) {
+        self.audit_rows.inc_by(rows as u64);
+    }
+
+    pub(crate) fn set_audit_waiting(&self, waiting: usize) {
+        self.audit_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn audit_lost(&self) {
+        self.audit_lost.inc();
+    }
+
+    pub(crate) fn audit_refused(&self) {
+        self.audit_refused.inc();
     }
 
     pub(crate) fn set_due(&self, all: &[Due]) {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokenry_model::{
-    Connection, ConnectionId, ConnectionState, CredentialKind, ExposeSecret as _, Health, RefreshIntent,
-    Sealed, SecretString, Timestamp,
+    Action, AuditOutcome, Connection, ConnectionId, ConnectionState, CredentialKind, ExposeSecret as _,
+    Health, RefreshIntent, Sealed, SecretString, Timestamp,
 };
 use tokenry_oauth::{OAuthError, Provider, TokenSet};
 use tokenry_store::Spooled;
@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use crate::audit::Note;
 use crate::boot::Broker;
 use crate::crash;
 use crate::error::BrokerError;
@@ -214,7 +215,7 @@ impl Broker {
             match self.reread(connection).await? {
                 None => return Ok(Some(Err(BrokerError::NoSuchConnection))),
                 Some(newer) if newer.generation != connection.generation => {
-                    return Ok(Some(self.take_newer(&newer)));
+                    return Ok(Some(self.take_newer(&newer).await));
                 }
                 Some(_) => {}
             }
@@ -306,17 +307,17 @@ impl Broker {
             credential,
         };
         let Some(written) = self.write_or_spool(&answer, &tokens.access_token).await? else {
-            self.metrics.refreshed(provider.id.as_str(), "spooled");
+            self.refreshed(connection, "spooled");
             return Ok(fresh);
         };
         if written {
             crash::point("written");
-            self.metrics.refreshed(provider.id.as_str(), "ok");
+            self.refreshed(connection, "ok");
             tracing::info!(connection = %id, provider = %provider.id, "refreshed");
             return Ok(fresh);
         }
         // Somebody else wrote the row: a reconnect, a pasted token, or a delete. Theirs stands.
-        self.metrics.refreshed(provider.id.as_str(), "superseded");
+        self.refreshed(connection, "superseded");
         self.drop_superseded(&answer).await?;
         let newer = self.reread(connection).await?;
         match newer {
@@ -357,8 +358,21 @@ impl Broker {
             format!("the access token expired, and {} gave no refresh token with it", provider.name)
         };
         self.store.update_reconnect_required(connection.id, connection.generation, &reason).await?;
-        self.metrics.refreshed(provider.id.as_str(), "reconnect_required");
+        self.refreshed(connection, "reconnect_required");
         Err(BrokerError::ReconnectRequired { reason })
+    }
+
+    /// Counts how a refresh ended, and notes it.
+    pub(crate) fn refreshed(&self, connection: &Connection, outcome: &'static str) {
+        self.metrics.refreshed(connection.provider.as_str(), outcome);
+        let (ended, reason) = match outcome {
+            "ok" => (AuditOutcome::Ok, None),
+            // It is good, and not in its row yet.
+            "spooled" => (AuditOutcome::Ok, Some(outcome)),
+            "reconnect_required" => (AuditOutcome::Refused, Some(outcome)),
+            _ => (AuditOutcome::Failed, Some(outcome)),
+        };
+        self.note_passing(Note::background(Action::Refresh, connection), ended, reason);
     }
 
     pub(crate) async fn reread(&self, connection: &Connection) -> Result<Option<Connection>, BrokerError> {

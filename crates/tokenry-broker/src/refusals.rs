@@ -148,7 +148,7 @@ impl Broker {
             error if error.is_operators_fault() => "misconfigured",
             _ => "failed",
         };
-        self.metrics.refreshed(provider.id.as_str(), outcome);
+        self.refreshed(connection, outcome);
         if error.is_operators_fault() {
             self.blame_the_app(provider, &error).await?;
         }
@@ -278,7 +278,7 @@ impl Broker {
         let spread = schedule::spread(WINDOW, &*self.random)?;
         let taken_back = self.store.release_refused(&provider.id, since, until.plus(spread)).await?;
         tracing::debug!(provider = %provider.id, taken_back, "refusals were taken back");
-        self.metrics.refreshed(provider.id.as_str(), "storm");
+        self.refreshed(connection, "storm");
         let failed = Failed {
             spent_unknown: self.was_left_open(attempt),
             counts: false,
@@ -313,7 +313,7 @@ impl Broker {
                 _ => BrokerError::provider(&provider.name, error),
             });
         }
-        self.metrics.refreshed(provider.id.as_str(), "reconnect_required");
+        self.refreshed(connection, "reconnect_required");
         tracing::warn!(connection = %connection.id, provider = %provider.id, %reason, "must be connected again");
         Ok(BrokerError::ReconnectRequired { reason })
     }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use tokenry_model::ConnectionId;
+use tokenry_model::{Action, Actor, AuditOutcome, ConnectionId};
 use tokenry_store::Revocation;
 
+use crate::audit::Note;
 use crate::boot::Broker;
 use crate::error::BrokerError;
 use crate::grants;
@@ -57,14 +58,26 @@ impl Broker {
         match self.oauth.revoke(&provider, &grant).await {
             Ok(()) => {
                 self.metrics.revoked(provider.id.as_str(), "ok");
+                self.note_revoked(revocation, AuditOutcome::Ok, None);
                 tracing::info!(%connection, provider = %provider.id, "revoked");
                 Ok(self.store.delete_revocation(id).await?)
             }
             Err(error) => {
                 self.metrics.revoked(provider.id.as_str(), "failed");
+                self.note_revoked(revocation, AuditOutcome::Failed, Some("provider"));
                 self.postpone(revocation, &BrokerError::provider(&provider.name, error)).await
             }
         }
+    }
+
+    fn note_revoked(&self, revocation: &Revocation, outcome: AuditOutcome, reason: Option<&'static str>) {
+        let note = Note {
+            owner: Some(revocation.user_id),
+            connection: Some(revocation.connection_id),
+            provider: Some(revocation.provider.clone()),
+            ..Note::new(Actor::Background, Action::GrantRevoke)
+        };
+        self.note_passing(note, outcome, reason);
     }
 
     async fn postpone(&self, revocation: &Revocation, error: &BrokerError) -> Result<(), BrokerError> {
@@ -72,6 +85,7 @@ impl Broker {
         let now = self.clock.now();
         if now.since(revocation.created_at) >= GIVE_UP {
             tracing::warn!(%connection, provider = %revocation.provider, %error, "gave up on a revocation");
+            self.note_revoked(revocation, AuditOutcome::Failed, Some("given_up"));
             return Ok(self.store.delete_revocation(revocation.id).await?);
         }
         let doublings = u32::try_from(revocation.attempts.clamp(1, 16) - 1).unwrap_or(0);

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
-use tokenry_model::{ExposeSecret, Random, SecretSlice, SecretString, Timestamp, User, UserId};
+use tokenry_model::{ExposeSecret, Origin, Random, SecretSlice, SecretString, Timestamp, User, UserId};
 
 use crate::error::BrokerError;
 
@@ -23,6 +23,8 @@ pub struct Claims {
     pub(crate) epoch: i64,
     pub(crate) device: String,
     pub(crate) expires_at: i64,
+    /// Where the request came from that brought it.
+    pub(crate) from: Origin,
 }
 
 impl Claims {
@@ -50,7 +52,10 @@ impl Claims {
 pub(crate) const ENDED: BrokerError =
     BrokerError::Unauthenticated("this token was ended by a log-out or a new password; log in again");
 const BAD: BrokerError = BrokerError::Unauthenticated("this access token is not valid; log in to get one");
-const EXPIRED: BrokerError = BrokerError::Unauthenticated("this access token has expired; log in again");
+/// What is said of a token that has expired, and where there is none.
+pub(crate) const EXPIRED_TEXT: &str = "this access token has expired; log in again";
+pub(crate) const MISSING_TEXT: &str = "send an access token in the Authorization header; log in to get one";
+const EXPIRED: BrokerError = BrokerError::Unauthenticated(EXPIRED_TEXT);
 
 #[derive(Serialize, Deserialize)]
 struct WireClaims {
@@ -158,6 +163,7 @@ impl Sessions {
             epoch: wire.epoch,
             device: wire.device,
             expires_at: wire.exp,
+            from: Origin::default(),
         })
     }
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod connection;
 mod deadlines;
 mod flow;
@@ -10,6 +11,7 @@ mod scopes;
 mod time;
 mod user;
 
+pub use audit::{Action, Actor, AuditEntry, AuditOutcome, Origin};
 pub use connection::{
     Account, Connection, ConnectionName, ConnectionState, CredentialKind, InvalidName, RefreshIntent, Sealed,
     UnknownState, Values, WARN_AHEAD,

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod commits;
 mod connections;
 mod credentials;
@@ -26,6 +27,7 @@ mod spool;
 mod sqlite;
 mod users;
 
+pub use audit::{AuditHead, AuditRow, AuditWanted};
 pub use connections::{NewConnection, NewCredential, Owned, OwnedList, SealedCredential};
 pub use database::{Pool, Store};
 pub use devices::DeviceFlow;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokenry_model::{ExposeSecret as _, SecretString};
 use utoipa::ToSchema;
 
-use crate::address::ClientAddress;
+use crate::address::CameFrom;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{Body, Caller, access_token};
 use crate::router::App;
@@ -90,9 +90,10 @@ pub(crate) struct ProfileUser {
 )]
 pub(crate) async fn sign_up(
     State(app): State<App>,
+    CameFrom(from): CameFrom,
     Body(body): Body<SignUp>,
 ) -> Result<Json<Message>, ApiError> {
-    app.broker.sign_up(&body.username, &body.email, &body.password).await?;
+    app.broker.sign_up(&body.username, &body.email, &body.password, from).await?;
     Ok(Message::json("user created successfully."))
 }
 
@@ -110,13 +111,13 @@ pub(crate) async fn sign_up(
 )]
 pub(crate) async fn log_in(
     State(app): State<App>,
-    address: ClientAddress,
+    CameFrom(from): CameFrom,
     headers: HeaderMap,
     Body(body): Body<LogIn>,
 ) -> Result<Json<AccessToken>, ApiError> {
     let device = access_token(&headers);
     let device = device.as_ref().map(tokenry_model::ExposeSecret::expose_secret);
-    let token = app.broker.log_in(&body.username, &body.password, address.client, device).await?;
+    let token = app.broker.log_in(&body.username, &body.password, from, device).await?;
     Ok(Json(AccessToken { access_token: token.expose_secret().to_owned() }))
 }
 
@@ -142,7 +143,7 @@ pub(crate) async fn refresh(State(app): State<App>, caller: Caller) -> Result<Js
     ),
 )]
 pub(crate) async fn user(State(app): State<App>, caller: Caller) -> Result<Json<Profile>, ApiError> {
-    let user = app.broker.user(&caller.claims).await?;
+    let user = app.broker.whoami(&caller.claims).await?;
     let (email, username) = (user.email.as_str().to_owned(), user.username.to_string());
     Ok(Json(Profile { user: ProfileUser { email, username } }))
 }
@@ -174,11 +175,10 @@ pub(crate) async fn log_out(State(app): State<App>, caller: Caller) -> Result<Js
 pub(crate) async fn change_password(
     State(app): State<App>,
     caller: Caller,
-    address: ClientAddress,
     Body(body): Body<ChangePassword>,
 ) -> Result<Json<Message>, ApiError> {
     let (current, new) = (&body.current_password, &body.new_password);
     let token = caller.token.expose_secret();
-    app.broker.change_password(&caller.claims, current, new, address.client, token).await?;
+    app.broker.change_password(&caller.claims, current, new, token).await?;
     Ok(Message::json("password changed; log in again"))
 }

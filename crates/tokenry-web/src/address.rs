@@ -4,17 +4,16 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use ipnet::IpNet;
+use tokenry_model::Origin;
 
 use crate::router::App;
 
-/// The address of the client: of the connection, or, when a trusted proxy made it, what that proxy says.
+/// How near the client is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientAddress {
-    /// The client.
-    pub(crate) client: IpAddr,
     /// Whether it spoke to us itself, from this machine.
     pub(crate) local: bool,
 }
@@ -22,17 +21,40 @@ pub(crate) struct ClientAddress {
 impl FromRequestParts<App> for ClientAddress {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        let peer = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip().to_canonical());
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Infallible> {
+        let peer = peer_of(parts);
         let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
         let direct = !forwarded.iter().any(|name| parts.headers.contains_key(*name));
-        Ok(Self {
-            client: client_of(peer, &parts.headers, &app.trusted_proxies),
-            local: direct && peer.is_loopback(),
-        })
+        Ok(Self { local: direct && peer.is_loopback() })
+    }
+}
+
+/// Who the connection is with.
+fn peer_of(parts: &Parts) -> IpAddr {
+    parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip().to_canonical())
+}
+
+/// Where a request comes from: the address of the client (of the connection, or, when a trusted proxy made it, what that
+/// proxy says), and what the client calls itself.
+pub(crate) fn origin_of(parts: &Parts, app: &App) -> Origin {
+    let agent = parts.headers.get(header::USER_AGENT);
+    Origin {
+        address: Some(client_of(peer_of(parts), &parts.headers, &app.trusted_proxies)),
+        agent: agent.and_then(|agent| Origin::harmless(agent.as_bytes())),
+    }
+}
+
+/// Where a request comes from, for a handler without a caller.
+pub(crate) struct CameFrom(pub(crate) Origin);
+
+impl FromRequestParts<App> for CameFrom {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(Self(origin_of(parts, app)))
     }
 }
 

@@ -3,7 +3,7 @@
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use tokenry_broker::Claimant;
-use tokenry_model::{ExposeSecret as _, SecretString};
+use tokenry_model::{ExposeSecret as _, Origin, SecretString};
 
 use crate::router::App;
 
@@ -34,10 +34,11 @@ pub(crate) fn browser_of(app: &App, jar: &CookieJar) -> Option<SecretString> {
 }
 
 /// Who the browser is.
-pub(crate) fn claimant_of(app: &App, jar: &CookieJar) -> Claimant {
+pub(crate) fn claimant_of(app: &App, jar: &CookieJar, from: Origin) -> Claimant {
     Claimant {
         browser: browser_of(app, jar),
         session: jar.get(&name_of(app, SESSION)).map(|cookie| cookie.value().into()),
+        from,
     }
 }
 

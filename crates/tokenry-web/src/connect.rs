@@ -11,9 +11,9 @@ use axum_extra::extract::CookieJar;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokenry_broker::{BrokerError, Callback, CallbackOutcome, ConnectError};
-use tokenry_model::SecretString;
+use tokenry_model::{Origin, SecretString};
 
-use crate::address::ClientAddress;
+use crate::address::CameFrom;
 use crate::browser;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{Caller, Word};
@@ -63,17 +63,19 @@ pub(crate) async fn link(
 /// The way back from a provider that is built in.
 pub(crate) async fn callback(
     State(app): State<App>,
+    CameFrom(from): CameFrom,
     jar: CookieJar,
     headers: HeaderMap,
     uri: Uri,
     RawQuery(query): RawQuery,
 ) -> Response {
-    end(&app, jar, &headers, &uri, None, &query.unwrap_or_default()).await
+    end(&app, jar, from, &headers, &uri, None, &query.unwrap_or_default()).await
 }
 
 /// The way back from a provider that the operator defined: each has its own (RFC 9700 §4.4.2).
 pub(crate) async fn callback_of(
     State(app): State<App>,
+    CameFrom(from): CameFrom,
     jar: CookieJar,
     headers: HeaderMap,
     uri: Uri,
@@ -81,12 +83,13 @@ pub(crate) async fn callback_of(
     RawQuery(query): RawQuery,
 ) -> Response {
     let Ok(Path(provider)) = provider else { return pages::failed(&app, &ConnectError::UnknownState) };
-    end(&app, jar, &headers, &uri, Some(provider), &query.unwrap_or_default()).await
+    end(&app, jar, from, &headers, &uri, Some(provider), &query.unwrap_or_default()).await
 }
 
 async fn end(
     app: &App,
     jar: CookieJar,
+    from: Origin,
     headers: &HeaderMap,
     uri: &Uri,
     provider: Option<String>,
@@ -98,7 +101,7 @@ async fn end(
     let Some(callback) = read_callback(query, provider) else {
         return pages::failed(app, &ConnectError::UnknownState);
     };
-    match app.broker.complete(callback, browser::claimant_of(app, &jar)).await {
+    match app.broker.complete(callback, browser::claimant_of(app, &jar, from)).await {
         Ok(CallbackOutcome::Connected(connected)) => pages::connected(app, &connected),
         Ok(CallbackOutcome::Confirm(parked)) => {
             let jar = browser::mark(app, jar, &parked.browser);
@@ -166,7 +169,7 @@ pub(crate) struct Confirmation {
 /// The owner signs in, or the person says no.
 pub(crate) async fn confirm(
     State(app): State<App>,
-    address: ClientAddress,
+    CameFrom(from): CameFrom,
     jar: CookieJar,
     form: Result<Form<Confirmation>, axum::extract::rejection::FormRejection>,
 ) -> Response {
@@ -175,13 +178,13 @@ pub(crate) async fn confirm(
         return pages::failed(&app, &ConnectError::UnknownState);
     };
     if form.decision != "finish" {
-        return match app.broker.abandon(&form.handle, &marker).await {
+        return match app.broker.abandon(&form.handle, &marker, from).await {
             Ok(given_back) => pages::abandoned(&app, given_back),
             Err(error) => pages::failed(&app, &error),
         };
     }
     let password = form.password.unwrap_or_default();
-    match app.broker.confirm(&form.handle, &marker, &password, address.client).await {
+    match app.broker.confirm(&form.handle, &marker, &password, from).await {
         Ok((connected, session)) => {
             (browser::sign_in(&app, jar, &session), pages::connected(&app, &connected)).into_response()
         }

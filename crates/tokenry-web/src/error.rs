@@ -141,6 +141,9 @@ impl From<&BrokerError> for ApiError {
                 say(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts").retry_after(*retry_after)
             }
             BrokerError::Busy => say(StatusCode::SERVICE_UNAVAILABLE, "busy").retry_after(SHORTLY),
+            BrokerError::AuditBehind => {
+                say(StatusCode::SERVICE_UNAVAILABLE, "audit_unavailable").retry_after(SHORTLY)
+            }
             BrokerError::ReconnectRequired { .. } => say(StatusCode::CONFLICT, "reconnect_required"),
             BrokerError::ProviderNotSupported { .. } => say(StatusCode::CONFLICT, "provider_not_supported"),
             BrokerError::ProviderNotConfigured { .. } | BrokerError::ProviderGone { .. } => {

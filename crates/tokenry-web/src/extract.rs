@@ -8,6 +8,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use tokenry_broker::Claims;
 use tokenry_model::{ConnectionId, SecretString};
 
+use crate::address::origin_of;
 use crate::error::ApiError;
 use crate::router::App;
 
@@ -34,11 +35,10 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         use tokenry_model::ExposeSecret as _;
-        let token = access_token(&parts.headers).ok_or_else(|| {
-            ApiError::unauthenticated("send an access token in the Authorization header; log in to get one")
-        })?;
-        let claims = app.broker.read_token(token.expose_secret()).await?;
-        Ok(Self { claims, token })
+        let token = access_token(&parts.headers);
+        let text = token.as_ref().map(|token| token.expose_secret());
+        let claims = app.broker.authenticate(text, origin_of(parts, app)).await?;
+        Ok(Self { claims, token: token.unwrap_or_default() })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod address;
+mod audit;
 mod begin;
 mod browser;
 mod calls;

@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 use crate::error::ApiError;
 use crate::openapi::{Description, add_common_errors};
 use crate::requests::{self, RequestMetrics};
-use crate::{accounts, begin, calls, connect, connections, details, docs, health, imports, pages};
+use crate::{accounts, audit, begin, calls, connect, connections, details, docs, health, imports, pages};
 
 /// The largest body, in bytes: a token of 64 KiB, every byte of it escaped, and some room.
 pub(crate) const MAX_BODY: usize = 512 * 1024;
@@ -106,6 +106,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(details::revoke))
         .routes(routes!(calls::token))
         .routes(routes!(calls::authorization))
+        .routes(routes!(audit::of_connection))
+        .routes(routes!(audit::of_user))
 }
 
 /// The OpenAPI document.

@@ -19,6 +19,7 @@ use tokenry_sandbox::{Sandbox, SandboxOptions};
 use tokenry_vault::{MasterKey, SystemRandom};
 use url::Url;
 
+use crate::audit_command::{self, AuditCommand};
 use crate::key_verbs::{self, KeyCommand};
 use crate::provider_command::{self, ProviderCommand};
 
@@ -84,6 +85,11 @@ enum Command {
     Provider {
         #[command(subcommand)]
         command: ProviderCommand,
+    },
+    /// See who did what, and whether the record of it is whole
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
     },
     /// Look after users
     User {
@@ -188,6 +194,7 @@ async fn run_async(cli: Cli) -> anyhow::Result<ExitCode> {
             match command {
                 Command::Serve => serve(config, &overrides).await?,
                 Command::User { command } => run_user(&config, command).await?,
+                Command::Audit { command } => return audit_command::run(&config, command).await,
                 Command::Provider { command } => return provider_command::run(&config, command).await,
                 Command::Key { command } => key_verbs::run(&config, command).await?,
                 _ => {

@@ -1,6 +1,7 @@
 //! The command line.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
 
+mod audit_command;
 mod cli;
 mod key_verbs;
 mod provider_command;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use tokenry_broker::{Broker, BrokerParts, Settings, check_master_key};
-use tokenry_model::{Clock, Random};
+use tokenry_model::{Action, AuditOutcome, Clock, Random};
 use tokenry_oauth::{Changes, OAuth, OutboundPolicy};
 use tokenry_store::{Spool, Store};
 use tokenry_vault::SystemRandom;
@@ -44,6 +44,8 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<(Bro
         public_url: config.public_url.clone(),
         signup_open: config.signup == Signup::Open,
         session_ttl: config.session_ttl,
+        audit_keep: config.audit_keep,
+        audit_queue: config.audit_queue,
     };
     let spool = Spool::new(config.data_dir.join("spool"));
     let parts = BrokerParts { store, master: found.key, catalogue, oauth, clock, random, settings, spool };
@@ -68,6 +70,7 @@ pub struct Server {
     chores: JoinHandle<()>,
     renewals: JoinHandle<()>,
     keys: JoinHandle<()>,
+    audit: JoinHandle<()>,
 }
 
 /// Binds the configured address.
@@ -114,8 +117,15 @@ impl Server {
             let (broker, stopped) = (broker.clone(), stop.clone().cancelled_owned());
             tokio::spawn(async move { broker.run_keys(stopped).await })
         };
+        let audit = {
+            let (broker, stopped) = (broker.clone(), stop.clone().cancelled_owned());
+            tokio::spawn(async move {
+                broker.note_start().await;
+                broker.run_audit(stopped).await;
+            })
+        };
         let policy = config.outbound.clone();
-        Ok(Self { address, broker, policy, stop, serving, chores, renewals, keys })
+        Ok(Self { address, broker, policy, stop, serving, chores, renewals, keys, audit })
     }
 
     /// Where it listens.
@@ -137,6 +147,7 @@ impl Server {
         let new = providers::catalogue(config, &self.policy)?;
         let changes = self.broker.catalogue().changes_to(&new);
         self.broker.replace_catalogue(new);
+        self.broker.note_operator_soon(Action::ProvidersReload, AuditOutcome::Ok);
         Ok(changes)
     }
 
@@ -153,6 +164,7 @@ impl Server {
             let _ = self.chores.await;
             let _ = self.renewals.await;
             let _ = self.keys.await;
+            let _ = self.audit.await;
             self.broker.close().await;
         };
         if tokio::time::timeout_at(began + STOP_WITHIN, close).await.is_err() {

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use tokenry_model::{
-    CredentialKind, Deadlines, ExposeSecret as _, Flow, FlowKind, Scopes, SecretString, StateHash, Timestamp,
-    User, Values,
+    Action, Actor, CredentialKind, Deadlines, ExposeSecret as _, Flow, FlowKind, Scopes, SecretString,
+    StateHash, Timestamp, User, Values,
 };
 use tokenry_oauth::{Exchange, OAuthError, PkceVerifier, Provider, TokenSet};
 use tokenry_store::{FlowClaim, NewCredential};
 use url::Url;
 
 use super::{Callback, CallbackOutcome, Claimant, ConnectError, Place, SecretsIn};
+use crate::audit::Note;
 use crate::boot::{Broker, hash_of};
 use crate::error::BrokerError;
 use crate::grants::{self, Granted};
@@ -39,7 +40,31 @@ impl Broker {
         callback: Callback,
         claimant: &Claimant,
     ) -> Result<CallbackOutcome, ConnectError> {
+        let mut note = Note::new(Actor::Anonymous, Action::Connect).from(claimant.from.clone());
+        let ended = self.end_flow(callback, claimant, &mut note).await;
+        match ended {
+            Ok(CallbackOutcome::Connected(connected)) => {
+                Ok(CallbackOutcome::Connected(self.noted_connect(note, Ok(connected)).await?))
+            }
+            Ok(parked) => {
+                self.note_parked(note, Action::ConnectPark);
+                Ok(parked)
+            }
+            Err(error) => {
+                self.note_failed_connect(note, &error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn end_flow(
+        &self,
+        callback: Callback,
+        claimant: &Claimant,
+        note: &mut Note,
+    ) -> Result<CallbackOutcome, ConnectError> {
         let flow = self.claim_flow(callback.state.as_deref()).await?;
+        (note.owner, note.provider) = (Some(flow.user_id), Some(flow.provider.clone()));
         let provider = self.provider_with(&flow.provider, &flow.values)?;
         let granted = self.take_grant(&provider, &flow, &callback).await.inspect_err(|error| {
             let outcome = if matches!(error, ConnectError::Declined { .. }) { "declined" } else { "failed" };
@@ -48,6 +73,7 @@ impl Broker {
         })?;
         let owner = self.store.find_user(flow.user_id).await?.ok_or(ENDED)?;
         if self.is_owner(&flow, &owner, claimant).await {
+            note.actor = Actor::User(owner.id);
             let connected = self.keep_granted(&Place::of(&flow, &owner), &provider, &granted).await?;
             return Ok(CallbackOutcome::Connected(connected));
         }

@@ -1,13 +1,14 @@
 //! Links at which people connect accounts.
 
 use tokenry_model::{
-    Connection, ConnectionId, ConnectionName, ExposeSecret as _, Flow, FlowKind, Scopes, SecretString,
-    StateHash, Values,
+    Action, Connection, ConnectionId, ConnectionName, ExposeSecret as _, Flow, FlowKind, Scopes,
+    SecretString, StateHash, Values,
 };
 use tokenry_oauth::{AuthorizeRequest, Kind, OAuth, Provider, Readiness};
 use url::Url;
 
 use super::{ConnectLink, FLOW_TTL, SecretsOut};
+use crate::audit::Note;
 use crate::boot::{Broker, filled, hash_of, random_token};
 use crate::error::BrokerError;
 use crate::fields;
@@ -70,8 +71,21 @@ impl Broker {
         service: &str,
         browser: Option<&SecretString>,
     ) -> Result<ConnectLink, BrokerError> {
+        let mut note = Note::by(claims, Action::ConnectBegin);
+        let link = self.plain_link(claims, service, browser, &mut note).await;
+        self.noted(note, link).await
+    }
+
+    async fn plain_link(
+        &self,
+        claims: &Claims,
+        service: &str,
+        browser: Option<&SecretString>,
+        note: &mut Note,
+    ) -> Result<ConnectLink, BrokerError> {
         let user = self.user(claims).await?;
         let provider = self.find_provider(service, None)?;
+        note.provider = Some(provider.id.clone());
         let beginning = Beginning {
             provider: &provider,
             token_type: service.to_owned(),
@@ -96,10 +110,24 @@ impl Broker {
         new: AuthorizeNew,
         browser: Option<&SecretString>,
     ) -> Result<ConnectLink, BrokerError> {
+        let mut note = Note::at(claims, Action::ConnectBegin, owner);
+        let link = self.new_link(claims, owner, new, browser, &mut note).await;
+        self.noted(note, link).await
+    }
+
+    async fn new_link(
+        &self,
+        claims: &Claims,
+        owner: &str,
+        new: AuthorizeNew,
+        browser: Option<&SecretString>,
+        note: &mut Note,
+    ) -> Result<ConnectLink, BrokerError> {
         let user = claims.own(owner)?;
         self.user(claims).await?;
         let name = new.name.as_deref().map(fields::name).transpose()?;
         let provider = self.find_provider(&new.service, Some("service"))?;
+        note.provider = Some(provider.id.clone());
         self.require_link(&provider)?;
         let scopes = match &new.scopes {
             Some(scopes) => fields::scopes(scopes)?,
@@ -126,14 +154,29 @@ impl Broker {
         again: AuthorizeConnection,
         browser: Option<&SecretString>,
     ) -> Result<ConnectLink, BrokerError> {
-        let connection = self.own_connection(claims, owner, id).await?;
+        let mut note = Note::at(claims, Action::ConnectBegin, owner).on(id);
+        let link = async {
+            let connection = self.own_connection(claims, owner, id).await?;
+            note.saw(&connection);
+            self.link_again(&connection, again, browser).await
+        };
+        let link = link.await;
+        self.noted(note, link).await
+    }
+
+    async fn link_again(
+        &self,
+        connection: &Connection,
+        again: AuthorizeConnection,
+        browser: Option<&SecretString>,
+    ) -> Result<ConnectLink, BrokerError> {
         let provider = self.stored_provider(&connection.provider)?;
         self.require_link(&provider)?;
         let more = fields::scopes(&again.scopes)?;
         let before =
             if connection.requested.is_empty() { provider.default_scopes() } else { &connection.requested };
         let scopes = before.iter().chain(more.iter()).collect();
-        let values = fields::settings(&provider, &merged(&provider, &connection, again.settings)?)?;
+        let values = fields::settings(&provider, &merged(&provider, connection, again.settings)?)?;
         let provider = filled(&provider, &values)?;
         let beginning = Beginning {
             provider: &provider,
@@ -141,7 +184,7 @@ impl Broker {
             scopes,
             values,
             name: None,
-            connection: Some(id),
+            connection: Some(connection.id),
             browser,
         };
         self.begin(connection.user_id, beginning).await

@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokenry_model::{ConnectionId, ExposeSecret as _, Flow, SecretString, StateHash, Timestamp, UserId};
+use tokenry_model::{
+    Action, AuditOutcome, ConnectionId, ExposeSecret as _, Flow, Origin, SecretString, StateHash, Timestamp,
+    UserId,
+};
 use tokenry_oauth::OAuthError;
 use tokenry_store::StoreError;
 use tokenry_vault::{Context, FlowField};
@@ -20,6 +23,7 @@ use zeroize::Zeroizing;
 pub(crate) use self::callback::oauth1_credential;
 pub(crate) use self::keep::Place;
 pub use self::link::{AuthorizeConnection, AuthorizeNew};
+use crate::audit::{Note, reason_of_connect};
 use crate::boot::Broker;
 use crate::error::BrokerError;
 
@@ -63,6 +67,8 @@ pub struct Claimant {
     pub browser: Option<SecretString>,
     /// The access token it is signed in with.
     pub session: Option<SecretString>,
+    /// Where it came from.
+    pub from: Origin,
 }
 
 /// A connect that ended well.
@@ -227,6 +233,35 @@ impl Broker {
         let opened = self.opened(|vault| vault.open(&context, &flow.secrets)).await?;
         serde_json::from_slice(opened.expose_secret())
             .map_err(|_| BrokerError::Internal("a flow cannot be read"))
+    }
+
+    /// Notes how a connect ended, and gives that on.
+    pub(crate) async fn noted_connect(
+        &self,
+        mut note: Note,
+        ended: Result<Connected, ConnectError>,
+    ) -> Result<Connected, ConnectError> {
+        match &ended {
+            Ok(connected) => {
+                note.connection = Some(connected.id);
+                if connected.renewed {
+                    note.action = Action::Reconnect;
+                }
+                self.note_act(note).await;
+            }
+            Err(error) => self.note_failed_connect(note, error),
+        }
+        ended
+    }
+
+    pub(crate) fn note_failed_connect(&self, note: Note, error: &ConnectError) {
+        if let Some((outcome, reason)) = reason_of_connect(error) {
+            self.note_passing(note, outcome, Some(reason));
+        }
+    }
+
+    pub(crate) fn note_parked(&self, note: Note, action: Action) {
+        self.note_passing(Note { action, ..note }, AuditOutcome::Ok, None);
     }
 
     /// Runs to its end in a task of its own: whoever hangs up between the exchange and the row must not cost

@@ -1,16 +1,15 @@
 //! Grants that came back in another browser than the one that asked: they wait, sealed, for their owner to sign in.
 
-use std::net::IpAddr;
-
 use tokenry_model::{
-    CredentialKind, ExposeSecret as _, Flow, FlowKind, Sealed, SecretString, StateHash, Timestamp, User,
-    UserId,
+    Action, Actor, CredentialKind, ExposeSecret as _, Flow, FlowKind, Origin, Sealed, SecretString,
+    StateHash, Timestamp, User, UserId,
 };
 use tokenry_oauth::Provider;
 use tokenry_store::Parked;
 use tokenry_vault::{Context, FlowField};
 
 use super::{Claimant, ConnectError, Connected, FLOW_TTL, ParkedConnect, Place};
+use crate::audit::Note;
 use crate::boot::{Broker, hash_of, random_token};
 use crate::error::BrokerError;
 use crate::grants::Granted;
@@ -108,12 +107,12 @@ impl Broker {
         handle: &SecretString,
         browser: &SecretString,
         password: &SecretString,
-        address: IpAddr,
+        from: Origin,
     ) -> Result<(Connected, SecretString), ConnectError> {
         let (parked, owner) = self.look_up_parked(handle, browser).await?;
-        let Some(user) = self.check_login(&owner.username, password, address, None).await? else {
-            return Err(BrokerError::WrongLogin.into());
-        };
+        let user = self.check_and_note(&owner.username, password, from.clone(), None).await?;
+        let mut note = Note::new(Actor::User(user.id), Action::Connect).from(from);
+        note.provider = Some(parked.flow.provider.clone());
         let broker = self.clone();
         let owner = user.clone();
         let (confirm, of_browser) = (hash_of(handle.expose_secret()), hash_of(browser.expose_secret()));
@@ -128,7 +127,7 @@ impl Broker {
                     let grant = broker.fresh_parked(&parked)?;
                     broker.store.update_flow_parked(state, &confirm, &of_browser, &grant, until).await?;
                 }
-                kept
+                broker.noted_connect(note, kept).await
             })
             .await?;
         let session = self.issue(&user, None, self.clock.now()).await.map_err(ConnectError::from)?;
@@ -145,8 +144,16 @@ impl Broker {
     ///
     /// # Errors
     /// [`ConnectError::UnknownState`] when nothing waits there for this browser.
-    pub async fn abandon(&self, handle: &SecretString, browser: &SecretString) -> Result<bool, ConnectError> {
-        let (parked, _) = self.look_up_parked(handle, browser).await?;
+    pub async fn abandon(
+        &self,
+        handle: &SecretString,
+        browser: &SecretString,
+        from: Origin,
+    ) -> Result<bool, ConnectError> {
+        let (parked, owner) = self.look_up_parked(handle, browser).await?;
+        let mut note = Note::new(Actor::Anonymous, Action::ConnectAbandon).from(from);
+        (note.owner, note.provider) = (Some(owner.id), Some(parked.flow.provider.clone()));
+        self.note_parked(note, Action::ConnectAbandon);
         Ok(self.drop_parked(&parked).await?)
     }
 }

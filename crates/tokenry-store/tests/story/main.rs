@@ -8,6 +8,7 @@
     reason = "in a test a failed step is a failed test"
 )]
 
+mod audit;
 mod connections;
 mod corrupt;
 mod credentials;

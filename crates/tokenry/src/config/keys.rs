@@ -229,6 +229,22 @@ pub(super) static KEYS: &[Key<Config>] = &[
         sample: "",
     },
     Key {
+        name: "audit_keep",
+        kind: Kind::Text(|c, v| put(&mut c.audit_keep, parse::duration(v, DAY, 36_500 * DAY))),
+        show: |c| Some(parse::show_duration(c.audit_keep)),
+        help: "How long the audit log is kept. What is older is taken out of it, and the rest can still be verified.",
+        allowed: "a whole number with s, m, h or d behind it, from 1d to 36500d, such as 365d",
+        sample: "",
+    },
+    Key {
+        name: "audit_queue",
+        kind: Kind::Count(|c, v| put(&mut c.audit_queue, parse::count(v))),
+        show: |c| Some(c.audit_queue.to_string()),
+        help: "How many different reads may wait in memory for the audit log while the database does not take them. Beyond that, nothing is handed out. About 300 bytes each.",
+        allowed: "a whole number from 1 to 1000000",
+        sample: "",
+    },
+    Key {
         name: "trusted_proxies",
         kind: Kind::List(|c, v| put(&mut c.trusted_proxies, parse::networks(v))),
         show: |c| Some(show_list(&c.trusted_proxies)),

@@ -41,6 +41,12 @@ pub use layer::Origin;
 pub use secret_file::{SecretFileError, read_secret_file};
 pub use summary::Setting;
 
+/// Reads a duration as the settings write it: a whole number with `s`, `m`, `h` or `d` behind it. Nothing if it is none, or
+/// longer than `max`.
+pub fn read_duration(text: &str, max: Duration) -> Option<Duration> {
+    parse::duration(text, Duration::ZERO, max).ok()
+}
+
 /// The file that is read when nobody names one, if it is there.
 const DEFAULT_FILE: &str = "tokenry.toml";
 
@@ -138,6 +144,10 @@ pub struct Config {
     pub session_ttl: Duration,
     /// Whether this process refreshes tokens before they are due.
     pub refresh_ahead: bool,
+    /// How long rows of the audit log are kept: 1 day to 100 years.
+    pub audit_keep: Duration,
+    /// How many kinds of events may wait for the audit log before hand-outs are refused.
+    pub audit_queue: usize,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// What a caller of `/metrics` has to present. `None`: only direct callers from this machine are answered.
@@ -169,6 +179,8 @@ impl Default for Config {
             signup: Signup::Open,
             session_ttl: Duration::from_hours(24),
             refresh_ahead: true,
+            audit_keep: Duration::from_hours(90 * 24),
+            audit_queue: 50_000,
             trusted_proxies: Vec::new(),
             metrics_token: None,
             log: Log { format: LogFormat::Human, level: "info".to_owned() },

@@ -7,6 +7,7 @@
     reason = "in a test a failed step is a failed test"
 )]
 
+mod audit;
 mod commands;
 mod demo;
 mod keys;

@@ -41,7 +41,7 @@ impl Route {
 }
 
 /// All of them; a test below sees to it that none is forgotten. Those that end something come last.
-pub(crate) const ROUTES: [Route; 24] = [
+pub(crate) const ROUTES: [Route; 26] = [
     open(
         "POST",
         "/api/auth/signup",
@@ -80,6 +80,8 @@ pub(crate) const ROUTES: [Route; 24] = [
     bare("GET", "/api/users/{username}/connections/device/{flow}"),
     bare("GET", "/api/users/{username}/connections/{id}"),
     bare("GET", "/api/users/{username}/connections/{id}/token"),
+    bare("GET", "/api/users/{username}/connections/{id}/audit"),
+    bare("GET", "/api/users/{username}/audit"),
     with_body(
         "POST",
         "/api/users/{username}/connections/{id}/authorization",
