@@ -11,6 +11,7 @@ mod keys;
 mod leases;
 mod listing;
 mod logins;
+mod quotas;
 mod renewals;
 mod revocations;
 mod spool;

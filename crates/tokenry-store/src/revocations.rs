@@ -117,7 +117,7 @@ impl Store {
     /// them before. With `connection`, only that connection's.
     ///
     /// # Errors
-    /// [`StoreError`] when the database is away or a row cannot be read.
+    /// [`StoreError`] when the database is away. A row that cannot be read is told to the log, and left out.
     pub async fn claim_revocations(
         &self,
         connection: Option<ConnectionId>,
@@ -137,7 +137,11 @@ impl Store {
             .bind(limit)
             .fetch_all(pool)
             .await)?;
-        rows.into_iter().map(Revocation::try_from).collect()
+        // One that cannot be read must not hold back the others; it comes again with each batch, and is told each time.
+        let readable = rows.into_iter().map(Revocation::try_from).filter_map(|row| {
+            row.inspect_err(|error| tracing::error!(%error, "a revocation is left where it is")).ok()
+        });
+        Ok(readable.collect())
     }
 
     /// Puts off the next attempt at a revocation.
