@@ -103,7 +103,9 @@ impl Broker {
         }
         let url = api_url(url)?;
         let to_a_known_place = |provider: &Provider| {
-            provider.api_base_url().is_some_and(|base| (base.scheme(), base.host()) == (url.scheme(), url.host()))
+            provider
+                .api_base_url()
+                .is_some_and(|base| (base.scheme(), base.host()) == (url.scheme(), url.host()))
         };
         if let ConnectionState::ReconnectRequired { reason } | ConnectionState::Revoked { reason } =
             &connection.state
@@ -113,7 +115,10 @@ impl Broker {
         let provider = self.provider_of(&connection)?;
         check_host(&provider, &url)?;
         if url.scheme() == "http" && !is_this_machine(&url) && !to_a_known_place(&provider) {
-            return Err(BrokerError::field("url", "must be https: a header sent over plain http is everybody's"));
+            return Err(BrokerError::field(
+                "url",
+                "must be https: a header sent over plain http is everybody's",
+            ));
         }
         let no_header = |what: String| BrokerError::NoHeader { service: provider.name.clone(), what };
         if let Some(name) = provider.api_query_param() {

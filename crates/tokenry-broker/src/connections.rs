@@ -139,7 +139,9 @@ impl Broker {
         let now = self.clock.now();
         let suffices = |fresh: &HandedOut| fresh.expires_at.is_none_or(|at| at >= now.plus(min_valid));
         let stored = self.stored_token(connection)?;
-        if connection.times.due_at.is_none_or(|due| due > now) && !is_of_tomorrow(connection, now) && suffices(&stored)
+        if connection.times.due_at.is_none_or(|due| due > now)
+            && !is_of_tomorrow(connection, now)
+            && suffices(&stored)
         {
             return Ok(stored);
         }

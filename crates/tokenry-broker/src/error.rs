@@ -99,7 +99,9 @@ pub enum BrokerError {
         retry_after: Duration,
     },
     /// The user has as many connections as they may.
-    #[error("you have {most} connections, which is as many as this server keeps for one user; delete one that you no longer need")]
+    #[error(
+        "you have {most} connections, which is as many as this server keeps for one user; delete one that you no longer need"
+    )]
     TooManyConnections {
         /// As many as that.
         most: i64,

@@ -25,7 +25,8 @@ struct Fickle {
 
 impl Fickle {
     fn new(answers: &[&[&str]]) -> Arc<Self> {
-        let list = |texts: &&[&str]| texts.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0)).collect();
+        let list =
+            |texts: &&[&str]| texts.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0)).collect();
         Arc::new(Self { answers: Mutex::new(answers.iter().map(list).collect()), asked: AtomicUsize::new(0) })
     }
 }
@@ -48,7 +49,9 @@ async fn server() -> (u16, Arc<AtomicUsize>) {
         while let Ok((mut stream, _)) = listener.accept().await {
             seen.fetch_add(1, Ordering::SeqCst);
             let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}").await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}")
+                .await;
         }
     });
     (port, count)
@@ -57,7 +60,8 @@ async fn server() -> (u16, Arc<AtomicUsize>) {
 async fn get(wire: &Wire, url: &str) -> Result<Answer, OAuthError> {
     let url = Url::parse(url).unwrap();
     let (headers, fields) = (HeaderMap::new(), None);
-    wire.send(Call { method: Method::GET, url: &url, authorization: None, headers, fields, secrets: &[] }).await
+    wire.send(Call { method: Method::GET, url: &url, authorization: None, headers, fields, secrets: &[] })
+        .await
 }
 
 fn wire(allow_private: bool, names: &Arc<Fickle>) -> Wire {
@@ -85,7 +89,9 @@ async fn a_name_is_looked_up_once_and_the_address_that_was_checked_is_the_one_co
 #[tokio::test]
 async fn a_name_that_comes_to_lead_to_this_machine_is_not_followed() {
     let (port, count) = server().await;
-    for inside in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "10.0.0.1", "100.64.0.1", "0.0.0.0"] {
+    for inside in
+        ["127.0.0.1", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "10.0.0.1", "100.64.0.1", "0.0.0.0"]
+    {
         let names = Fickle::new(&[&[inside]]);
         let Err(error) = get(&wire(false, &names), &format!("https://id.example:{port}/token")).await else {
             panic!("{inside} was asked")

@@ -60,7 +60,8 @@ impl ApiError {
 
     /// More is under way than we take at a time.
     pub(crate) fn overloaded() -> Self {
-        let message = "the server is working on as many requests as it takes at a time; try again in a moment";
+        let message =
+            "the server is working on as many requests as it takes at a time; try again in a moment";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message).retry_after(SHORTLY)
     }
 

@@ -86,7 +86,10 @@ mod tests {
     fn an_event_is_one_line_whatever_is_in_it() {
         assert_eq!(written("all is well: é\n", false), "all is well: é\n");
         assert_eq!(written("one\ntwo\r\nthree\n", false), "one\\ntwo\\r\\nthree\n");
-        assert_eq!(written("a\u{1b}[31mb\u{0}c\u{85}\u{2028}\u{202e}\n", false), "a\\u{1b}[31mb\\u{0}c\\u{85}\\u{2028}\\u{202e}\n");
+        assert_eq!(
+            written("a\u{1b}[31mb\u{0}c\u{85}\u{2028}\u{202e}\n", false),
+            "a\\u{1b}[31mb\\u{0}c\\u{85}\\u{2028}\\u{202e}\n"
+        );
         assert_eq!(written("\u{1b}[32mINFO\u{1b}[0m x\ny\n", true), "\u{1b}[32mINFO\u{1b}[0m x\\ny\n");
     }
 }

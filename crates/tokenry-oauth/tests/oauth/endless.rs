@@ -141,7 +141,11 @@ async fn authorize(engine: &OAuth, provider: &Provider) -> Result<(), OAuthError
 }
 
 /// Everything that is ever asked of a provider, by name, and how it ended.
-async fn everything(engine: &OAuth, provider: &Provider, at: &Url) -> Vec<(&'static str, Result<(), OAuthError>)> {
+async fn everything(
+    engine: &OAuth,
+    provider: &Provider,
+    at: &Url,
+) -> Vec<(&'static str, Result<(), OAuthError>)> {
     let grant = Grant { access: ACCESS.into(), refresh: Some(REFRESH.into()) };
     let none = Scopes::default();
     vec![

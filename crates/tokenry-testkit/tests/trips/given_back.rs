@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
-use tokenry_sandbox::{Fault, FaultKind, Grant, Endpoint};
+use tokenry_sandbox::{Endpoint, Fault, FaultKind, Grant};
 
 use crate::world::{World, eventually};
 
@@ -14,7 +14,10 @@ async fn a_grant_that_the_database_does_not_take_is_given_back_once_it_does() {
     let ada = world.app.user("ada").await;
     let (mut browser, callback) = world.consent(&ada, "grace").await;
     // The code is exchanged while the database can still be written; what comes cannot be.
-    let delay = Fault { grant: Some(Grant::AuthorizationCode), ..Fault::once(Endpoint::Token, FaultKind::Delay { ms: 1500 }) };
+    let delay = Fault {
+        grant: Some(Grant::AuthorizationCode),
+        ..Fault::once(Endpoint::Token, FaultKind::Delay { ms: 1500 })
+    };
     world.sandbox.inject(delay);
     let coming = tokio::spawn(async move { browser.get(callback).await });
     tokio::time::sleep(Duration::from_millis(700)).await;

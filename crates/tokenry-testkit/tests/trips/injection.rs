@@ -15,7 +15,8 @@ use crate::little::{Little, deliver};
 use crate::world::{PAST_EXPIRY, World, browser_with, param};
 
 /// A line break, a header, NUL, an escape sequence, and markup.
-const EVIL: &str = "x\r\nSet-Cookie: evil=1\r\n\r\n\u{0}\u{1b}[31m<script>alert(1)</script>\"'&\u{202e}\u{2028}y";
+const EVIL: &str =
+    "x\r\nSet-Cookie: evil=1\r\n\r\n\u{0}\u{1b}[31m<script>alert(1)</script>\"'&\u{202e}\u{2028}y";
 
 async fn start(little: &Little) -> (TestApp, TestUser) {
     let settings = ProviderSettings { revoke_url: Some(little.url("/revoke")), ..little.settings() };
@@ -35,7 +36,11 @@ async fn come_back(app: &TestApp, user: &TestUser, params: &[(&str, &str)]) -> P
 /// Checks that nothing of [`EVIL`] is in a page but its harmless letters.
 #[track_caller]
 fn expect_clean(page: &Page) {
-    assert!(!page.headers.iter().any(|(_, value)| value.to_str().unwrap().contains("evil")), "{:?}", page.headers);
+    assert!(
+        !page.headers.iter().any(|(_, value)| value.to_str().unwrap().contains("evil")),
+        "{:?}",
+        page.headers
+    );
     for part in ["<script>alert", "\u{0}", "\u{1b}", "\u{202e}", "\r\nSet-Cookie"] {
         assert!(!page.body.contains(part), "{part:?} in {}", page.body);
     }
@@ -91,7 +96,12 @@ async fn an_account_s_words_are_stripped_and_escaped_and_a_refresh_token_s_go_ou
     let little = Little::start().await;
     let tokens = json!({"access_token": "one", "expires_in": 3600, "refresh_token": EVIL, "scope": EVIL});
     little.answer(Method::POST, "/token", 200, &tokens);
-    little.answer(Method::GET, "/user", 200, &json!({"sub": "1", "preferred_username": EVIL, "name": EVIL, "email": EVIL}));
+    little.answer(
+        Method::GET,
+        "/user",
+        200,
+        &json!({"sub": "1", "preferred_username": EVIL, "name": EVIL, "email": EVIL}),
+    );
     let (app, user) = start(&little).await;
     let page = come_back(&app, &user, &[("code", "c")]).await;
     assert_eq!(page.status.as_u16(), 200, "{}", page.body);
@@ -151,7 +161,10 @@ async fn what_people_write_comes_back_in_no_header() {
     assert_eq!(user.token_of(id).await, "one\r\nX-Evil: 1");
     let calls = user.api.get(&user.path(&format!("connections/{id}/token"))).await;
     assert_eq!(calls.json()["header"], Value::Null, "{calls:?}");
-    for path in ["/api/user/connection/access/token/x%0d%0aSet-Cookie:%20evil=1", "/callback/x%0d%0aSet-Cookie:%20evil"] {
+    for path in [
+        "/api/user/connection/access/token/x%0d%0aSet-Cookie:%20evil=1",
+        "/callback/x%0d%0aSet-Cookie:%20evil",
+    ] {
         let answer = user.api.get(path).await;
         assert!(answer.headers.get("set-cookie").is_none() && answer.status.is_client_error(), "{answer:?}");
     }

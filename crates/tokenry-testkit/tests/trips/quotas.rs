@@ -134,6 +134,7 @@ async fn of_the_connects_that_nobody_ends_the_oldest_are_forgotten() {
     }
     let page = come_back(&links[4]).await;
     assert!(page.contains("used before"), "{page}");
-    let answer = ada.api.send(Method::GET, "/api/user/connection/access/token/sandbox", &[], Vec::new()).await;
+    let answer =
+        ada.api.send(Method::GET, "/api/user/connection/access/token/sandbox", &[], Vec::new()).await;
     answer.expect(StatusCode::OK);
 }

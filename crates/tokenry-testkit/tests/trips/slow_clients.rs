@@ -117,7 +117,10 @@ async fn a_connection_that_lies_still_is_closed_and_one_that_takes_nothing_of_it
         user.add(&n.to_string(), "spotify", &token).await;
     }
     let bearer = user.api.token.clone().unwrap();
-    let list = format!("GET {} HTTP/1.1\r\nHost: t\r\nAuthorization: {bearer}\r\n\r\n", user.path("get/connections"));
+    let list = format!(
+        "GET {} HTTP/1.1\r\nHost: t\r\nAuthorization: {bearer}\r\n\r\n",
+        user.path("get/connections")
+    );
     let deaf = say(&app, &list).await;
     eventually("the server gives up on it", async || {
         let metrics = app.anonymous().get("/metrics").await.body;
@@ -133,7 +136,8 @@ async fn a_head_that_is_too_long_is_refused_in_words_or_at_least_by_a_status() {
     let app = start(Limits::default()).await;
     for (path, headers) in [("/healthz", vec![("x-long", "x".repeat(20_000))]), ("/?q=", vec![])] {
         let path = if headers.is_empty() { format!("{path}{}", "x".repeat(20_000)) } else { path.to_owned() };
-        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let answer = app.anonymous().send(reqwest::Method::GET, &path, &headers, Vec::new()).await;
         answer.expect_error(431, "head_too_large");
     }

@@ -112,7 +112,8 @@ async fn wrong_passwords_of_tomorrow_lock_nobody_out_today_and_are_counted_anew(
 }
 
 #[tokio::test]
-async fn a_session_and_a_link_of_tomorrow_are_good_and_one_of_yesterday_is_over_for_as_long_as_it_is_tomorrow() {
+async fn a_session_and_a_link_of_tomorrow_are_good_and_one_of_yesterday_is_over_for_as_long_as_it_is_tomorrow()
+ {
     let world = World::start().await;
     let ada = world.app.user("ada").await;
     let (link, cookie) = ada.link("sandbox").await;

@@ -142,7 +142,11 @@ pub(crate) struct Watched {
 }
 
 impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if read.is_ready() && buf.filled().len() > before {
@@ -217,12 +221,9 @@ mod tests {
     fn only_what_waits_for_its_client_is_overdue() {
         let at_once = Limits { head_within: Duration::ZERO, still_for: Duration::ZERO, ..Limits::default() };
         let line = Line::new(false);
-        for (phase, overdue) in [
-            (Phase::Head, true),
-            (Phase::Body, false),
-            (Phase::Working, false),
-            (Phase::Still, true),
-        ] {
+        for (phase, overdue) in
+            [(Phase::Head, true), (Phase::Body, false), (Phase::Working, false), (Phase::Still, true)]
+        {
             line.enter(phase);
             assert_eq!(line.is_overdue(&at_once), overdue, "{phase:?}");
             assert!(!line.is_overdue(&Limits::default()), "{phase:?}");

@@ -41,7 +41,8 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// Whoever drops this future cuts them off.
 pub async fn serve(listener: TcpListener, router: Router, lines: Arc<Lines>, stop: CancellationToken) {
     let mut open = JoinSet::new();
-    let mut sweep = tokio::time::interval(SWEEP.min(lines.limits().head_within / 2).max(Duration::from_millis(10)));
+    let mut sweep =
+        tokio::time::interval(SWEEP.min(lines.limits().head_within / 2).max(Duration::from_millis(10)));
     loop {
         tokio::select! {
             () = stop.cancelled() => break,

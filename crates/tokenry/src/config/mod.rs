@@ -28,6 +28,7 @@ use secrecy::SecretString;
 use tokenry_broker::Quotas;
 use tokenry_model::ProviderId;
 use tokenry_oauth::{OutboundPolicy, ProviderSettings};
+use tokenry_store::Pool;
 use tokenry_web::Limits;
 use url::{Host, Url};
 
@@ -113,6 +114,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The database. It may hold a password.
     pub database_url: SecretString,
+    /// How a database server is used.
+    pub database_pool: Pool,
     /// The directory of the operator's provider files; relative to the working directory.
     pub providers_dir: PathBuf,
     /// Where the master key is.
@@ -152,6 +155,7 @@ impl Default for Config {
             public_url: default_public_url(listen.port()),
             data_dir: PathBuf::from("data"),
             database_url: SecretString::default(),
+            database_pool: Pool::default(),
             providers_dir: PathBuf::new(),
             master_key: MasterKeySource::DataDir(PathBuf::new()),
             signup: Signup::Open,

@@ -44,7 +44,9 @@ fn limits_come_from_the_file_and_from_variables() {
     assert_eq!((config.limits.connections, config.limits.requests), (9, 7));
     assert_eq!((config.quotas.connections, config.quotas.flows), (0, 3));
     assert!(config.warnings.is_empty());
-    for wrong in ["requests = 0", "requests = '7'", "requests = -1", "tcp_connections = 9.5", "flows_per_user = -1"] {
+    for wrong in
+        ["requests = 0", "requests = '7'", "requests = -1", "tcp_connections = 9.5", "flows_per_user = -1"]
+    {
         let place = Place::with_config(&format!("[limits]\n{wrong}"));
         assert!(place.load(&[]).is_err(), "{wrong}");
     }
