@@ -123,7 +123,8 @@ impl Store {
     /// them before. With `connection`, only that connection's.
     ///
     /// # Errors
-    /// [`StoreError`] when the database is away. A row that cannot be read is told to the log, and left out.
+    /// [`StoreError`] when the database is away, or no row of several can be read. One that cannot be among others is told to
+    /// the log, and left out.
     pub async fn claim_revocations(
         &self,
         connection: Option<ConnectionId>,
@@ -143,11 +144,21 @@ impl Store {
             .bind(limit)
             .fetch_all(pool)
             .await)?;
-        // One that cannot be read must not hold back the others; it comes again with each batch, and is told each time.
-        let readable = rows.into_iter().map(Revocation::try_from).filter_map(|row| {
-            row.inspect_err(|error| tracing::error!(%error, "a revocation is left where it is")).ok()
-        });
-        Ok(readable.collect())
+        // One that cannot be read must not hold back the others. It comes again with each batch, and is told each time.
+        let (mut readable, mut unreadable) = (Vec::new(), None);
+        for row in rows {
+            match Revocation::try_from(row) {
+                Ok(revocation) => readable.push(revocation),
+                Err(error) => {
+                    tracing::error!(%error, "a revocation is left where it is");
+                    unreadable = Some(error);
+                }
+            }
+        }
+        match unreadable {
+            Some(error) if readable.is_empty() => Err(error),
+            _ => Ok(readable),
+        }
     }
 
     /// Puts off the next attempt at a revocation.

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokenry_oauth::{
-    AuthorizeRequest, Grant, Issuer, OAuth, OAuthError, Provider, ProviderSettings, Scopes, Values,
-};
+use tokenry_model::Scopes;
+use tokenry_oauth::{AuthorizeRequest, Grant, Issuer, OAuth, OAuthError, Provider, ProviderSettings, Values};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
