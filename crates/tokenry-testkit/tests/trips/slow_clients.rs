@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use tokenry_sandbox::{Fault, FaultKind};
-use tokenry_testkit::app::{ApiClient, TestApp};
+use tokenry_testkit::app::{ApiClient, TestApp, TestUser};
 use tokenry_web::Limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -38,6 +38,13 @@ fn parts(answer: &str) -> (&str, String, &str) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
     let (status, headers) = head.split_once("\r\n").unwrap_or((head, ""));
     (status, headers.to_ascii_lowercase(), body)
+}
+
+/// The user's program, on a connection of its own.
+fn fresh(app: &TestApp, user: &TestUser) -> ApiClient {
+    let mut api = ApiClient::new(app.base());
+    api.token.clone_from(&user.api.token);
+    api
 }
 
 /// Does what people do, each on a connection of its own.
@@ -166,14 +173,14 @@ async fn more_requests_than_are_worked_on_are_refused_with_the_time_to_try_again
         let readers: Vec<_> = ids
             .into_iter()
             .map(|id| {
-                let api = ApiClient { token: ada.api.token.clone(), ..ApiClient::new(world.app.base()) };
+                let api = fresh(&world.app, &ada);
                 let path = ada.path(&format!("get/connection/{id}"));
                 tokio::spawn(async move { api.get(&path).await })
             })
             .collect();
         eventually("both are being refreshed", async || world.seen().refresh_attempts == 2).await;
 
-        let other = ApiClient { token: ada.api.token.clone(), ..ApiClient::new(world.app.base()) };
+        let other = fresh(&world.app, &ada);
         let refused = other.get("/api/auth/user").await.expect_error(503, "overloaded");
         assert_eq!(refused.header("retry-after"), "2");
         for probe in ["/healthz", "/readyz", "/metrics"] {
