@@ -6,7 +6,7 @@ use tokenry_model::{
     Connection, ConnectionId, ConnectionState, CredentialKind, SecretString, Timestamp, UserId, Values,
 };
 use tokenry_oauth::{OAuthError, Provider};
-use tokenry_store::{NewConnection, StoreError};
+use tokenry_store::{NewConnection, Ready, StoreError};
 
 use crate::boot::Broker;
 use crate::error::BrokerError;
@@ -108,8 +108,36 @@ impl Broker {
         id: ConnectionId,
         min_valid: Duration,
     ) -> Result<HandedOut, BrokerError> {
+        let user = claims.own(owner)?;
+        if let Some(ready) = self.store.find_ready(user, id).await? {
+            claims.check_epoch(Some(ready.session_epoch))?;
+            if let Some(token) = self.hand_out_ready(user, id, &ready, min_valid)? {
+                return Ok(token);
+            }
+        }
         let connection = self.own_connection(claims, owner, id).await?;
         self.hand_out_of(&connection, min_valid).await
+    }
+
+    /// The token of a connection that needs nothing done. Nothing if it does.
+    fn hand_out_ready(
+        &self,
+        user: UserId,
+        id: ConnectionId,
+        ready: &Ready,
+        min_valid: Duration,
+    ) -> Result<Option<HandedOut>, BrokerError> {
+        let now = self.clock.now();
+        if ready.due_at.is_some_and(|due| due <= now)
+            || is_of_tomorrow(ready.born_at, ready.due_at, now)
+            || ready.expires_at.is_some_and(|end| end < now.plus(min_valid))
+        {
+            return Ok(None);
+        }
+        let token = grants::open_token(&self.vault, user, id, &ready.access_token)?;
+        self.metrics.token_handed_out(ready.born_at.map(|born| now.since(born)));
+        self.note_use(id, now);
+        Ok(Some(HandedOut { token, expires_at: ready.expires_at }))
     }
 
     /// The token of a connection that the caller may have, and the note that it was had.
@@ -139,8 +167,9 @@ impl Broker {
         let now = self.clock.now();
         let suffices = |fresh: &HandedOut| fresh.expires_at.is_none_or(|at| at >= now.plus(min_valid));
         let stored = self.stored_token(connection)?;
+        let born = connection.last_refreshed_at.or(connection.connected_at);
         if connection.times.due_at.is_none_or(|due| due > now)
-            && !is_of_tomorrow(connection, now)
+            && !is_of_tomorrow(born, connection.times.due_at, now)
             && suffices(&stored)
         {
             return Ok(stored);
@@ -376,9 +405,8 @@ fn too_short(connection: &Connection, life: Duration) -> BrokerError {
 
 /// Whether the token came at a time that has yet to be: it was written while a clock was wrong, by more than the clocks of
 /// replicas differ, and so were its ends. The next refresh writes them anew.
-fn is_of_tomorrow(connection: &Connection, now: Timestamp) -> bool {
-    let born = connection.last_refreshed_at.or(connection.connected_at);
-    connection.times.due_at.is_some() && born.is_some_and(|born| born.since(now) > CLOCKS_DIFFER)
+fn is_of_tomorrow(born: Option<Timestamp>, due: Option<Timestamp>, now: Timestamp) -> bool {
+    due.is_some() && born.is_some_and(|born| born.since(now) > CLOCKS_DIFFER)
 }
 
 fn is_alive(connection: &Connection, now: Timestamp) -> bool {

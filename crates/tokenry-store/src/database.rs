@@ -6,12 +6,14 @@ use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 
 use crate::error::StoreError;
+use crate::reads::Reads;
 use crate::{postgres, sqlite};
 
 /// The database. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) db: Database,
+    pub(crate) reads: Reads,
 }
 
 /// Which database it is.
@@ -128,6 +130,7 @@ impl Store {
                 Kind::Sqlite => sqlite::open(url).await?,
                 Kind::Postgres => postgres::open(url, pool).await?,
             },
+            reads: Reads::default(),
         })
     }
 
@@ -160,6 +163,17 @@ impl Store {
     }
 }
 
+/// Runs what writes many rows, once more when it met somebody else on them.
+pub(crate) async fn retried<T>(run: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    for _ in 0..4 {
+        match run().await {
+            Err(error) if error.is_collision() => {}
+            done => return done,
+        }
+    }
+    run().await
+}
+
 /// A look into a database that is not opened, and is left as it is to the byte. Nothing if there is none, or it has no such
 /// table.
 pub(crate) async fn peek(url: &str, table: &str) -> Result<Option<Store>, StoreError> {
@@ -167,5 +181,5 @@ pub(crate) async fn peek(url: &str, table: &str) -> Result<Option<Store>, StoreE
         Kind::Sqlite => sqlite::look(url, table).await?,
         Kind::Postgres => postgres::look(url, table).await?,
     };
-    Ok(db.map(|db| Store { db }))
+    Ok(db.map(|db| Store { db, reads: Reads::default() }))
 }
