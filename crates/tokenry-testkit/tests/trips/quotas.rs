@@ -5,6 +5,7 @@ use serde_json::json;
 use tokenry::config::Config;
 use tokenry_broker::Quotas;
 use tokenry_testkit::app::{TestApp, TestUser};
+use url::Url;
 
 use crate::services::Services;
 use crate::world::{World, browser_with, eventually, param};
@@ -117,7 +118,9 @@ async fn of_the_connects_that_nobody_ends_the_oldest_are_forgotten() {
     }
     let come_back = async |(link, cookie): &(String, String)| {
         let state = param(&link.parse().unwrap(), "state");
-        let url = format!("{}/callback/sandbox?error=access_denied&state={state}", world.app.base());
+        let mut url = Url::parse(&format!("{}/callback/sandbox", world.app.base())).unwrap();
+        let issuer = world.sandbox.base_url();
+        url.query_pairs_mut().extend_pairs([("error", "access_denied"), ("state", &state), ("iss", issuer)]);
         browser_with(&world.app, cookie).get(url).await.body
     };
     for forgotten in &links[..2] {

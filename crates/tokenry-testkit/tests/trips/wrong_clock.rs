@@ -142,7 +142,7 @@ async fn a_revocation_of_tomorrow_is_made_and_chores_do_not_mind_the_clock() {
     let id = world.connect(&ada, "grace").await;
     world.app.clock.advance(A_DAY);
     let away = FaultKind::Status { code: 503, retry_after_s: None };
-    world.sandbox.inject(Fault::once(Endpoint::Revoke, away).times(2));
+    world.sandbox.inject(Fault::once(Endpoint::Revoke, away));
     ada.api.delete(&ada.path(&format!("connection/delete/{id}"))).await.expect(StatusCode::OK);
     world.app.server().broker().do_chores().await;
     world.app.clock.put_back(A_DAY);
