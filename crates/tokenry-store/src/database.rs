@@ -79,6 +79,21 @@ macro_rules! on {
 }
 pub(crate) use on;
 
+/// Runs what writes many rows, some times more when it met somebody else on them.
+macro_rules! retried {
+    ($run:expr) => {{
+        let mut left = 4;
+        loop {
+            let done: Result<_, $crate::error::StoreError> = async { $run }.await;
+            match done {
+                Err(error) if left > 0 && error.is_collision() => left -= 1,
+                done => break done,
+            }
+        }
+    }};
+}
+pub(crate) use retried;
+
 /// What an address says that the database is.
 pub(crate) enum Kind {
     Sqlite,
@@ -161,17 +176,6 @@ impl Store {
             Database::Postgres { pool } => pool.close().await,
         }
     }
-}
-
-/// Runs what writes many rows, once more when it met somebody else on them.
-pub(crate) async fn retried<T>(run: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    for _ in 0..4 {
-        match run().await {
-            Err(error) if error.is_collision() => {}
-            done => return done,
-        }
-    }
-    run().await
 }
 
 /// A look into a database that is not opened, and is left as it is to the byte. Nothing if there is none, or it has no such

@@ -232,7 +232,7 @@ impl Store {
                    renew_at = CASE WHEN due_at IS NULL THEN NULL ELSE $3 END, \
                    keep_at = CASE WHEN idle_ends_at IS NULL THEN NULL ELSE $3 END, retry_at = NULL \
                    WHERE provider = $1 AND refused_at >= $2 AND deleted_at IS NULL";
-        retried(async || {
+        retried!({
             Ok(on!(self, write, |pool| sqlx::query(sql)
                 .bind(provider.as_str())
                 .bind(since.micros())
@@ -241,7 +241,6 @@ impl Store {
                 .await
                 .map(|done| done.rows_affected()))?)
         })
-        .await
     }
 
     /// A refusal that is not believed yet: it is counted, and the connection stays as it is.

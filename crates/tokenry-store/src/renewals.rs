@@ -136,7 +136,7 @@ impl Store {
     pub async fn update_unread(&self, unread_since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         let sql = "UPDATE connections SET renew_at = NULL WHERE renew_at <= $1 AND deleted_at IS NULL \
                    AND (last_used_at IS NULL OR last_used_at < $2) AND COALESCE(connected_at, created_at) < $2";
-        retried(async || {
+        retried!({
             Ok(on!(self, write, |pool| sqlx::query(sql)
                 .bind(now.micros())
                 .bind(unread_since.micros())
@@ -144,7 +144,6 @@ impl Store {
                 .await
                 .map(|done| done.rows_affected()))?)
         })
-        .await
     }
 
     /// Puts off a renewal that is due. Returns whether it was due.
@@ -180,7 +179,7 @@ impl Store {
         // In one order, whoever writes: two that do so never wait for each other.
         let mut used = used.to_vec();
         used.sort_unstable();
-        retried(async || {
+        retried!({
             on!(self, begin, |tx| {
                 for (id, at) in &used {
                     sqlx::query(sql).bind(id.get()).bind(at.micros()).execute(&mut *tx).await?;
@@ -189,7 +188,6 @@ impl Store {
             });
             Ok(())
         })
-        .await
     }
 
     /// A refresh brought nothing: gives the lease back, counts the failure, and puts the next try to `retry_at`, by the
