@@ -95,12 +95,7 @@ fn faults(rows: &[Row], standards: &[&str], sources: &str) -> Vec<String> {
             found.push(format!("{what}: neither a test nor an exception with its reason"));
         }
         for test in &row.tests {
-            // In front of it, the line that makes it one.
-            let is_test = sources.match_indices(&format!("fn {test}()")).any(|(at, _)| {
-                let before = sources[..at].lines().rev().take(4);
-                before.into_iter().any(|line| line.trim_start().starts_with("#[") && line.contains("test"))
-            });
-            if !is_test {
+            if !is_test(test, sources) {
                 found.push(format!("{what}: there is no test {test}"));
             }
         }
@@ -111,6 +106,16 @@ fn faults(rows: &[Row], standards: &[&str], sources: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whether the sources have a function of this name with the attribute of a test right above it.
+fn is_test(name: &str, sources: &str) -> bool {
+    sources.match_indices(&format!("fn {name}()")).any(|(at, _)| {
+        let line = sources[..at].rfind('\n').unwrap_or(0);
+        let above = sources[..line].lines().rev().map(str::trim_start);
+        let mut attributes = above.take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        attributes.any(|line| line.starts_with("#[") && line.contains("test"))
+    })
 }
 
 fn workspace() -> &'static Path {
@@ -146,6 +151,7 @@ mod the_check_itself {
     const SOURCES: &str =
         "#[test]\nfn it_holds() {}\n#[tokio::test]\nasync fn it_stays() {}\nfn helper() {}\n";
 
+    #[allow(clippy::unwrap_used, reason = "a row that cannot be read fails the test")]
     fn of(row: &str) -> Vec<String> {
         let document =
             format!("# A page\n\n| standard | demand | test | exception |\n|---|---|---|---|\n{row}\n");
