@@ -48,14 +48,14 @@ async fn an_exchange_that_is_told_to_wait_makes_refreshes_wait_and_is_itself_nev
     let id = world.connect(&ada, "grace").await;
     world.app.clock.advance(PAST_EXPIRY);
     world.sandbox.inject(limited(600));
-    let (mut browser, callback) = world.consent(&ada, "edsger").await;
+    let (mut browser, callback) = world.consent(&ada, "linus").await;
     let page = browser.get(callback).await;
     assert!(page.body.contains("fewer requests"), "{}", page.body);
     let attempts = world.seen().refresh_attempts;
     ada.get_token(id).await.expect_error(503, "provider_unavailable");
     assert_eq!(world.seen().refresh_attempts, attempts);
     // A code dies while it waits.
-    let other = world.connect(&ada, "edsger").await;
+    let other = world.connect(&ada, "linus").await;
     ada.token_of(other).await;
 }
 

@@ -31,7 +31,7 @@ async fn a_user_keeps_so_many_connections_and_a_deleted_one_makes_room() {
     }
     refused(&ada).await;
     for body in [
-        json!({"service": "stripe", "kind": "api_key", "api_key": "k"}),
+        json!({"service": "openai", "kind": "api_key", "api_key": "k"}),
         json!({"service": "spotify", "kind": "plain", "token": "t"}),
     ] {
         ada.api.post(&ada.path("connections"), &body).await.expect_error(409, "too_many_connections");
@@ -73,7 +73,7 @@ async fn a_grant_that_finds_no_room_is_given_back_and_a_renewed_one_needs_none()
     let ada = world.app.user("ada").await;
     let id = world.connect(&ada, "grace").await;
     let (link, cookie) = ada.link("sandbox").await;
-    let page = browser_with(&world.app, &cookie).consent_sandbox(link, "edsger").await;
+    let page = browser_with(&world.app, &cookie).consent_sandbox(link, "linus").await;
     assert!(page.body.contains("you have 1 connections"), "{}", page.body);
     assert_eq!(world.seen().live_families, 2);
     eventually("the grant that nobody has is given back", async || {

@@ -167,7 +167,7 @@ async fn more_requests_than_are_worked_on_are_refused_with_the_time_to_try_again
         let limits = Limits { connections, requests: 2, ..Limits::default() };
         let world = World::start_with(|config| config.limits = limits).await;
         let ada = world.app.user("ada").await;
-        let ids = [world.connect(&ada, "grace").await, world.connect(&ada, "edsger").await];
+        let ids = [world.connect(&ada, "grace").await, world.connect(&ada, "linus").await];
         world.app.clock.advance(PAST_EXPIRY);
         world.sandbox.inject(Fault::on_refresh(FaultKind::Delay { ms: 4000 }).times(2));
         let readers: Vec<_> = ids
