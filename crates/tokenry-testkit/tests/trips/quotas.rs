@@ -4,6 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tokenry::config::Config;
 use tokenry_broker::Quotas;
+use tokenry_model::ExposeSecret as _;
 use tokenry_testkit::app::{TestApp, TestUser};
 use url::Url;
 
@@ -64,7 +65,13 @@ async fn what_many_add_at_once_is_counted_as_well() {
     for each in adding {
         added += usize::from(each.await.unwrap() == StatusCode::OK);
     }
-    assert_eq!((added, ada.list().await.len()), (10, 10));
+    assert_eq!(ada.list().await.len(), added);
+    // SQLite writes one after the other. Elsewhere as many too many come in as are written at the same moment: no more than
+    // there are database connections.
+    let one_by_one = app.config.database_url.expose_secret().starts_with("sqlite:");
+    let most =
+        if one_by_one { 10 } else { 10 + usize::try_from(app.config.database_pool.connections).unwrap() };
+    assert!((10..=most).contains(&added), "{added}");
 }
 
 #[tokio::test]

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::json;
-use sqlx::{Connection as _, SqliteConnection};
 use tokenry_model::Clock as _;
 use tokenry_sandbox::{Endpoint, Fault, FaultKind};
 use tokenry_testkit::app::{PASSWORD, TestApp};
@@ -16,12 +15,6 @@ const LONG: Duration = Duration::from_hours(24 * 30);
 
 async fn world() -> World {
     World::start_with(|config| config.session_ttl = LONG).await
-}
-
-async fn execute(app: &TestApp, sql: &str) {
-    let url = format!("sqlite://{}", app.data_dir().join("tokenry.db").display());
-    let mut database = SqliteConnection::connect(&url).await.unwrap();
-    sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut database).await.unwrap();
 }
 
 #[tokio::test]
@@ -67,8 +60,10 @@ async fn a_lease_that_was_left_behind_tomorrow_is_taken_over_when_nobody_keeps_i
     let id = world.connect(&ada, "grace").await;
     world.app.clock.advance(PAST_EXPIRY);
     let tomorrow = world.app.clock.now().plus(A_DAY).micros();
-    let lease = format!("UPDATE connections SET lease_owner = 'gone', lease_until = {tomorrow}");
-    execute(&world.app, &lease).await;
+    let left = format!(
+        "UPDATE connections SET lease_owner = 'gone', lease_until = {tomorrow} RETURNING name, lease_until"
+    );
+    assert_eq!(world.rows(&left).await.len(), 1);
     let (one, other) = tokio::join!(ada.get_token(id), ada.get_token(id));
     assert_eq!(one.expect(StatusCode::OK).text("token"), other.expect(StatusCode::OK).text("token"));
     let seen = world.seen();
