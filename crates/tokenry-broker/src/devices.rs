@@ -1,22 +1,22 @@
 //! Saying yes on another device (RFC 8628): for programs that cannot open a browser.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokenry_model::{
     Action, AuditOutcome, ConnectionId, ExposeSecret as _, Flow, FlowKind, SecretString, StateHash,
     Timestamp, Values,
 };
-use tokenry_oauth::{DeviceAuthorization, DevicePoll, OAuthError, Provider};
+use tokenry_oauth::{DeviceAuthorization, DevicePoll, OAuthError};
 use tokenry_store::DeviceFlow;
 use url::Url;
 
 use crate::audit::Note;
 use crate::boot::{Broker, filled, hash_of, random_token};
-use crate::connect::{ConnectError, Connected, Place, SecretsOut};
+use crate::connect::{ConnectError, SecretsOut};
 use crate::error::{BrokerError, is_passing};
 use crate::fields;
-use crate::sessions::{Claims, ENDED};
+use crate::pauses::pause_until;
+use crate::sessions::Claims;
 
 /// No code is waited for longer.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -141,9 +141,11 @@ impl Broker {
             return Err(none());
         }
         self.require_ready(&own)?;
+        self.require_no_pause(&own).await?;
         let begun = match self.oauth.device_begin(&own, &scopes).await {
+            Ok(begun) => begun,
             Err(OAuthError::NotSupported { .. }) => return Err(none()),
-            other => other.map_err(|cause| BrokerError::provider(&provider.name, cause))?,
+            Err(cause) => return Err(self.heard(&own, cause).await),
         };
         let id = random_token(&*self.random)?;
         let now = self.clock.now();
@@ -172,6 +174,7 @@ impl Broker {
         };
         let first = now.plus(seconds(interval_s));
         self.store.insert_device_flow(&flow, interval_s, first, now).await?;
+        self.forget_oldest_flows(&flow).await?;
         Ok(DeviceBegun {
             id,
             user_code: begun.user_code,
@@ -246,6 +249,12 @@ impl Broker {
             let next = self.clock.now().plus(seconds(interval_s));
             self.store.update_device_pace(state, interval_s, next).await
         };
+        let health = self.store.find_health(&provider.id).await?;
+        if let Some(until) = pause_until(health.paused_until, self.clock.now()) {
+            // The codes may die meanwhile; asking a provider that wants to be left alone brings none.
+            self.store.update_device_pace(state, device.interval_s, until).await?;
+            return Ok(());
+        }
         let asked_at = self.clock.now();
         match self.oauth.device_poll(&provider, &code, &flow.scopes).await {
             Ok(DevicePoll::Pending) => go_on(device.interval_s).await?,
@@ -260,12 +269,15 @@ impl Broker {
                 end(DeviceStatus::Expired, None).await?;
             }
             Ok(DevicePoll::Done(tokens)) => {
-                let kept = self.keep_device(flow, &provider, tokens, asked_at).await;
+                let granted =
+                    self.granted(&provider, tokens, asked_at, &flow.scopes, flow.values.clone()).await?;
+                let kept = self.keep_or_give_back(flow, &provider, granted).await;
                 let connected = self.noted_connect(note, kept).await?;
                 end(DeviceStatus::Connected, Some(connected.id)).await?;
             }
             Err(error) if is_passing(&error) => {
                 tracing::warn!(provider = %provider.id, %error, "a device's connect could not be asked after");
+                self.note_pause(&provider.id, &error).await;
                 // RFC 8628 §3.5: less often after a question without an answer.
                 go_on((device.interval_s * 2).min(SLOWEST_S)).await?;
             }
@@ -281,18 +293,6 @@ impl Broker {
             }
         }
         Ok(())
-    }
-
-    async fn keep_device(
-        &self,
-        flow: &Flow,
-        provider: &Arc<Provider>,
-        tokens: tokenry_oauth::TokenSet,
-        asked_at: Timestamp,
-    ) -> Result<Connected, ConnectError> {
-        let owner = self.store.find_user(flow.user_id).await?.ok_or(ENDED)?;
-        let granted = self.granted(provider, tokens, asked_at, &flow.scopes, flow.values.clone()).await?;
-        self.keep_granted(&Place::of(flow, &owner), provider, &granted).await
     }
 }
 

@@ -21,6 +21,7 @@ mod key_admin;
 mod keys;
 mod metrics;
 mod passwords;
+mod pauses;
 mod refresh;
 mod refusals;
 mod renewals;
@@ -33,7 +34,7 @@ mod throttle;
 mod upkeep;
 
 pub use audit::{AuditFault, AuditFilter, AuditLine, AuditPage, AuditReport};
-pub use boot::{Broker, BrokerParts, OpenError, Settings, check_master_key};
+pub use boot::{Broker, BrokerParts, OpenError, Quotas, Settings, check_master_key};
 pub use calls::{CallToken, Carrier};
 pub use connect::{
     AuthorizeConnection, AuthorizeNew, Callback, CallbackOutcome, Claimant, ConnectError, ConnectLink,

@@ -41,6 +41,9 @@ pub enum StoreError {
     /// A data key that is to be deleted is still needed; or one that a value was sealed with is gone.
     #[error("a data key is still needed, or gone already")]
     KeyInUse,
+    /// The user has as many as they may.
+    #[error("the user has as many as they may")]
+    Full,
 }
 
 /// A value that does not fit its column's type is a broken row, not a database that is away.

@@ -17,6 +17,7 @@ mod leases;
 mod listing;
 mod logins;
 mod postgres;
+mod quotas;
 mod reads;
 mod renewals;
 mod reseal;

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod address;
+mod admission;
 mod audit;
 mod begin;
 mod browser;
@@ -21,6 +22,8 @@ mod openapi;
 mod pages;
 mod requests;
 mod router;
+mod serve;
 
 pub use openapi::openapi_json;
 pub use router::{WebParts, router};
+pub use serve::{Limits, Lines, serve};

@@ -1,6 +1,7 @@
 //! Connecting an account: the link, the way back, and the browser it must come back in.
 
 mod callback;
+mod give_back;
 mod keep;
 mod link;
 mod parked;
@@ -262,6 +263,18 @@ impl Broker {
 
     pub(crate) fn note_parked(&self, note: Note, action: Action) {
         self.note_passing(Note { action, ..note }, AuditOutcome::Ok, None);
+    }
+
+    /// Forgets what a user began and nobody came back from, the oldest first, beyond what a user may have.
+    pub(crate) async fn forget_oldest_flows(&self, newest: &Flow) -> Result<(), BrokerError> {
+        let (user, most) = (newest.user_id, self.settings.quotas.flows);
+        if most > 0 {
+            let forgotten = self.store.delete_oldest_flows(user, &newest.state_hash, most).await?;
+            if forgotten > 0 {
+                tracing::info!(%user, forgotten, "the oldest connects were forgotten: there may not be more under way");
+            }
+        }
+        Ok(())
     }
 
     /// Runs to its end in a task of its own: whoever hangs up between the exchange and the row must not cost

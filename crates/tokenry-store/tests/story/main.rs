@@ -21,6 +21,7 @@ mod keys;
 mod logins;
 mod postgres;
 mod processes;
+mod quotas;
 mod renewals;
 mod revocations;
 mod rotation;

@@ -13,6 +13,7 @@ mod demo;
 mod keys;
 mod kill;
 mod leaks;
+mod log_lines;
 mod master_key;
 mod process;
 mod provider;
