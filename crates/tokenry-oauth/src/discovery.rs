@@ -133,8 +133,7 @@ async fn fetch(wire: &Wire, place: &Url) -> Result<Map<String, Value>, OAuthErro
 
 /// The members of a description.
 pub(crate) fn description(body: &[u8]) -> Result<Map<String, Value>, OAuthError> {
-    let members: Map<String, Value> =
-        serde_json::from_slice(body).map_err(|e| OAuthError::nonsense(e.to_string()))?;
+    let members: Map<String, Value> = serde_json::from_slice(body).map_err(|e| unreadable(&e))?;
     // Without it, it is something else.
     match members.get("issuer") {
         Some(Value::String(_)) => Ok(members),
@@ -142,8 +141,13 @@ pub(crate) fn description(body: &[u8]) -> Result<Map<String, Value>, OAuthError>
     }
 }
 
+/// What is wrong with a description. serde repeats the value, however long it is.
+fn unreadable(error: &serde_json::Error) -> OAuthError {
+    OAuthError::nonsense(sanitise(&error.to_string(), &[]))
+}
+
 pub(crate) fn read(members: Map<String, Value>) -> Result<Metadata, OAuthError> {
-    serde_json::from_value(Value::Object(members)).map_err(|e| OAuthError::nonsense(e.to_string()))
+    serde_json::from_value(Value::Object(members)).map_err(|e| unreadable(&e))
 }
 
 pub(crate) fn accept(wire: &Wire, issuer: &Issuer, metadata: Metadata) -> Result<Metadata, OAuthError> {
