@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod audit;
+mod commits;
 mod connections;
 mod credentials;
 mod database;
