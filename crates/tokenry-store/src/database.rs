@@ -180,7 +180,7 @@ impl Store {
     /// with the next checkpoint.
     pub async fn settle(&self) {
         if let Database::Sqlite { writer, .. } = &self.db {
-            sqlite::empty_log(writer).await;
+            sqlite::empty_log(writer.pool()).await;
         }
     }
 
