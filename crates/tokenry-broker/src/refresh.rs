@@ -189,11 +189,10 @@ impl Broker {
         if connection.kind == CredentialKind::OAuth2 && kept.is_none() && provider.spends_access_token() {
             // It can be spent while it lives, and not a moment longer.
             let lives = connection.times.expires_at.is_none_or(|at| at > self.clock.now());
-            let spent = match lives {
-                true => Some(self.opened(|vault| grants::open_access(vault, connection)).await?),
-                false => None,
-            };
-            return Ok(spent);
+            if !lives {
+                return Ok(None);
+            }
+            return self.opened(|vault| grants::open_access(vault, connection)).await.map(Some);
         }
         Ok(kept)
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokenry_model::{Sealed, StateHash, Timestamp, UserId};
 use tokenry_store::{SealedPlace, SealedValue, Spooled, StoreError};
-use tokenry_vault::{ConnectionField, Context, FlowField, Vault, VaultError};
+use tokenry_vault::{ConnectionField, Context, FlowField, KeyId, Vault, VaultError};
 use tokio::time::Instant;
 
 use crate::boot::Broker;
@@ -86,8 +86,8 @@ impl Broker {
         };
         let took = began.elapsed();
         told.sealed += sealed;
-        if told.key != Some(key) || told.told_at.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
-            (told.key, told.told_at) = (Some(key), Some(Instant::now()));
+        if told.key != Some(key) || told.at.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
+            (told.key, told.at) = (Some(key), Some(Instant::now()));
             let left = self.count_left(key).await?;
             self.metrics.set_keys(self.vault.current().get(), self.vault.old_keys().len());
             tracing::info!(
@@ -268,7 +268,7 @@ impl Broker {
 #[derive(Default)]
 struct Told {
     looked_at: Option<Instant>,
-    told_at: Option<Instant>,
+    at: Option<Instant>,
     key: Option<u32>,
     sealed: u64,
 }
@@ -280,7 +280,7 @@ pub(crate) fn keys_of(answer: &Spooled) -> BTreeSet<u32> {
         .into_iter()
         .flatten()
         .filter_map(|sealed| Vault::key_of(sealed).ok())
-        .map(|key| key.get())
+        .map(KeyId::get)
         .collect()
 }
 
