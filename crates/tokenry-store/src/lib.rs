@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod commits;
 mod connections;
 mod credentials;
 mod database;
