@@ -100,7 +100,7 @@ pub enum BrokerError {
     },
     /// The user has as many connections as they may.
     #[error(
-        "you have {most} connections, which is as many as this server keeps for one user; delete one that you no longer need"
+        "you have as many connections as this server keeps for one user ({most}); delete one that you no longer need"
     )]
     TooManyConnections {
         /// As many as that.

@@ -148,7 +148,7 @@ async fn a_head_that_is_too_long_is_refused_in_words_or_at_least_by_a_status() {
         let answer = app.anonymous().send(reqwest::Method::GET, &path, &headers, Vec::new()).await;
         answer.expect_error(431, "head_too_large");
     }
-    let many: String = (0..200).map(|n| format!("X-{n}: y\r\n")).collect();
+    let many = "X-Again: and again\r\n".repeat(200);
     let endless = format!("X-Long: {}\r\n", "x".repeat(200_000));
     for headers in [many, endless] {
         let mut stream = say(&app, HEAD).await;
