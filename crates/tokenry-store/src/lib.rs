@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+mod backup;
 mod connections;
 mod credentials;
 mod database;
 mod devices;
 mod error;
 mod flows;
+mod handover;
 mod health;
+mod installation;
 mod keys;
 mod leases;
 mod listing;
@@ -16,11 +19,13 @@ mod revocations;
 mod spool;
 mod users;
 
+pub use backup::{BackedUp, back_up, check_backup, unpack_backup};
 pub use connections::{NewConnection, NewCredential, Owned, OwnedList, SealedCredential};
 pub use database::Store;
 pub use devices::DeviceFlow;
 pub use error::StoreError;
 pub use flows::{FlowClaim, NewFlow, Parked};
+pub use handover::{Brought, Exportable};
 pub use keys::{StoredKey, StoredSigningKey};
 pub use listing::Wanted;
 pub use logins::Bucket;

@@ -52,7 +52,7 @@ pub struct NewRevocation<'a> {
 pub(crate) const QUEUE_GRANT: &str = "INSERT INTO revocations \
     (user_id, connection_id, provider, account_id, settings, sealed_access, sealed_refresh, next_attempt_at, created_at) \
     SELECT user_id, id, provider, account_id, settings, sealed_access, sealed_refresh, $3, $3 FROM connections \
-    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL AND kind = 'oauth2' AND state <> 'revoked'";
+    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL AND kind = 'oauth2' AND state NOT IN ('revoked', 'handed_over')";
 
 #[derive(sqlx::FromRow)]
 struct RevocationRow {
