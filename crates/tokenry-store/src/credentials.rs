@@ -5,6 +5,7 @@ use tokenry_model::{Account, ConnectionId, CredentialKind, Sealed, Timestamp, Us
 use crate::connections::{NewCredential, SealedCredential, write_values};
 use crate::database::{Store, on};
 use crate::error::StoreError;
+use crate::revocations::{HOLD_GRANT, QUEUE_GRANT};
 
 impl Store {
     /// Writes what a refresh brought, if the connection still has the credential of `generation`. A refresh token that
@@ -170,9 +171,10 @@ impl Store {
                    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
         let rows = on!(self, begin, |tx| {
             if revoke {
-                let queue = crate::revocations::QUEUE_GRANT;
-                let at = now.micros();
-                sqlx::query(queue).bind(user.get()).bind(id.get()).bind(at).execute(&mut *tx).await?;
+                for sql in [HOLD_GRANT, QUEUE_GRANT] {
+                    let at = now.micros();
+                    sqlx::query(sql).bind(user.get()).bind(id.get()).bind(at).execute(&mut *tx).await?;
+                }
             }
             let done = sqlx::query(sql)
                 .bind(user.get())
@@ -205,9 +207,10 @@ impl Store {
                    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
         let rows = on!(self, begin, |tx| {
             if revoke {
-                let queue = crate::revocations::QUEUE_GRANT;
-                let at = now.micros();
-                sqlx::query(queue).bind(user.get()).bind(id.get()).bind(at).execute(&mut *tx).await?;
+                for sql in [HOLD_GRANT, QUEUE_GRANT] {
+                    let at = now.micros();
+                    sqlx::query(sql).bind(user.get()).bind(id.get()).bind(at).execute(&mut *tx).await?;
+                }
             }
             let done = sqlx::query(sql)
                 .bind(user.get())
@@ -243,9 +246,10 @@ impl Store {
                    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
         let rows = on!(self, begin, |tx| {
             if revoke {
-                let queue = crate::revocations::QUEUE_GRANT;
-                let at = now.micros();
-                sqlx::query(queue).bind(user.get()).bind(id.get()).bind(at).execute(&mut *tx).await?;
+                for sql in [HOLD_GRANT, QUEUE_GRANT] {
+                    let at = now.micros();
+                    sqlx::query(sql).bind(user.get()).bind(id.get()).bind(at).execute(&mut *tx).await?;
+                }
             }
             let done = sqlx::query(sql)
                 .bind(user.get())

@@ -1,23 +1,12 @@
 //! The databases Tokenry runs on, and the one way to run a statement on whichever it is.
 
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
-};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::postgres::PgPool;
+use sqlx::sqlite::SqlitePool;
 
 use crate::error::StoreError;
-
-/// How long a statement waits for another process that holds SQLite's write lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a caller waits for a free database connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Readers never block one another; more of them than this only cost memory on the machines SQLite is for.
-const READERS: u32 = 4;
+use crate::{postgres, sqlite};
 
 /// The database. Cheap to clone.
 #[derive(Clone)]
@@ -30,19 +19,47 @@ pub struct Store {
 pub(crate) enum Database {
     /// One file. SQLite allows one writer at a time, so there is one, and nobody waits on a lock inside the process.
     Sqlite { reader: SqlitePool, writer: SqlitePool },
+    /// A server, which any number of replicas share.
+    Postgres { pool: PgPool },
 }
 
-/// Runs the same code on whichever database this is. `read` and `write` give a pool, `begin` a transaction
-/// that already holds the write lock (a lock taken later could fail half-way).
+/// How a database server is used. An embedded database has no need of it.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    /// How many connections to it are open at most.
+    pub connections: usize,
+    /// How long one statement may take.
+    pub statement_timeout: Duration,
+    /// How long a caller waits for a free connection, or for the server to come back.
+    pub acquire_timeout: Duration,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            connections: 16,
+            statement_timeout: Duration::from_secs(10),
+            acquire_timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Runs the same code on whichever database this is. `read` and `write` give a pool, `begin` a transaction.
+///
+/// On SQLite a transaction holds the write lock from its beginning (a lock taken later could fail half-way). On PostgreSQL
+/// it is READ COMMITTED: what it read may have changed by the time it writes, so a write says itself what it needs
+/// (compare-and-set), and the first statement on a row is the one that changes it.
 macro_rules! on {
     ($store:expr, read, |$pool:ident| $body:expr) => {
         match &$store.db {
             $crate::database::Database::Sqlite { reader: $pool, .. } => $body,
+            $crate::database::Database::Postgres { pool: $pool } => $body,
         }
     };
     ($store:expr, write, |$pool:ident| $body:expr) => {
         match &$store.db {
             $crate::database::Database::Sqlite { writer: $pool, .. } => $body,
+            $crate::database::Database::Postgres { pool: $pool } => $body,
         }
     };
     ($store:expr, begin, |$tx:ident| $body:expr) => {
@@ -51,54 +68,81 @@ macro_rules! on {
                 let mut $tx = writer.begin_with("BEGIN IMMEDIATE").await?;
                 $body
             }
+            $crate::database::Database::Postgres { pool } => {
+                let mut $tx = pool.begin().await?;
+                $body
+            }
         }
     };
 }
 pub(crate) use on;
 
+/// What an address says that the database is.
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl Kind {
+    /// # Errors
+    /// [`StoreError::Url`] when it is neither.
+    pub(crate) fn of(url: &str) -> Result<Self, StoreError> {
+        match url.split_once("://") {
+            Some(("sqlite", _)) => Ok(Self::Sqlite),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres),
+            _ => Err(refuse_url(
+                url,
+                "write sqlite:// and the path of a file, or postgres://user@host/database",
+            )),
+        }
+    }
+}
+
+/// An address may hold a password: only what is before `://` is ever shown.
+pub(crate) fn refuse_url(url: &str, why: &str) -> StoreError {
+    let shown = match url.split_once("://") {
+        Some((scheme, _)) => format!("{scheme}://…"),
+        None => "…".to_owned(),
+    };
+    StoreError::Url { url: shown, why: why.to_owned() }
+}
+
 impl Store {
-    /// Opens the database at `url` (`sqlite://<path>`), makes it if it is not there, and brings its schema to this version.
+    /// Opens the database at `url` as [`Store::open_with`] does, with the usual pool.
+    ///
+    /// # Errors
+    /// As [`Store::open_with`].
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        Self::open_with(url, &Pool::default()).await
+    }
+
+    /// Opens the database at `url` (`sqlite://<path>`, which is made if it is not there, or `postgres://…`), and brings its
+    /// schema to this version. Of several processes that do so at once one does it, and the others wait.
     ///
     /// # Errors
     /// [`StoreError::Url`] for an address that is not understood, [`StoreError::Unavailable`] when it cannot be opened,
     /// [`StoreError::Migration`] when its schema is newer than this version.
-    pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let path = sqlite_path(url)?;
-        make_private_file(&path).map_err(|why| StoreError::File { path: path.clone(), why })?;
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            // What is deleted is overwritten, not just unlinked.
-            .pragma("secure_delete", "ON")
-            .pragma("journal_size_limit", "67108864");
-        let pool = || {
-            SqlitePoolOptions::new()
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .idle_timeout(None)
-                // When the disk is full SQLite rolls back by itself, and sqlx's own rollback then fails: the connection
-                // would count itself inside a transaction for ever. Such a one is replaced.
-                .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
-        };
-        let writer = pool().max_connections(1).connect_with(options.clone()).await?;
-        // Under the write lock from the first look on: of several processes that start at once, the others wait.
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::migrate!("./migrations/sqlite").run_direct(None, &mut *tx, false).await?;
-        tx.commit().await?;
-        let reader = pool().max_connections(READERS).connect_with(options.pragma("query_only", "ON")).await?;
-        Ok(Self { db: Database::Sqlite { reader, writer } })
+    pub async fn open_with(url: &str, pool: &Pool) -> Result<Self, StoreError> {
+        Ok(Self {
+            db: match Kind::of(url)? {
+                Kind::Sqlite => sqlite::open(url).await?,
+                Kind::Postgres => postgres::open(url, pool).await?,
+            },
+        })
     }
 
-    /// Whether the database can be read, and written: the write lock is taken and given back.
+    /// Whether the database can be read, and written.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when it cannot.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        on!(self, read, |pool| sqlx::query("SELECT 1").execute(pool).await)?;
+        on!(self, read, |pool| sqlx::query("SELECT 1").execute(pool).await.map(drop))?;
+        // On SQLite the write lock is taken and given back. A server that only reads (a standby, a full disk) says so
+        // when a row is to be changed.
         on!(self, begin, |tx| {
-            sqlx::query("SELECT 1").execute(&mut *tx).await?;
+            sqlx::query("UPDATE data_keys SET is_current = is_current WHERE id = 0")
+                .execute(&mut *tx)
+                .await?;
             tx.rollback().await?;
         });
         Ok(())
@@ -111,106 +155,17 @@ impl Store {
                 reader.close().await;
                 writer.close().await;
             }
+            Database::Postgres { pool } => pool.close().await,
         }
     }
 }
 
 /// A look into a database that is not opened, and is left as it is to the byte. Nothing if there is none, or it has no such
 /// table.
-pub(crate) async fn peek(url: &str, table: &str) -> Result<Option<SqliteConnection>, StoreError> {
-    let path = sqlite_path(url)?;
-    if !std::fs::metadata(&path).is_ok_and(|file| file.len() > 0) {
-        return Ok(None);
-    }
-    // Without a log beside it the file is all there is. Said so, SQLite makes no files of its own to read it.
-    let mut log = path.clone().into_os_string();
-    log.push("-wal");
-    let settled = !std::fs::metadata(&log).is_ok_and(|file| file.len() > 0);
-    let options = SqliteConnectOptions::new().filename(&path).read_only(true).immutable(settled);
-    let mut connection = options.connect().await?;
-    let find = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = $1";
-    let found = sqlx::query(find).bind(table).fetch_optional(&mut connection).await?;
-    Ok(found.map(|_| connection))
-}
-
-/// The file that a `sqlite://` URL names.
-pub(crate) fn sqlite_path(url: &str) -> Result<PathBuf, StoreError> {
-    let refuse = |why: &str| StoreError::Url { url: scheme_of(url), why: why.to_owned() };
-    let Some(path) = url.strip_prefix("sqlite://") else {
-        return Err(refuse("this version runs on SQLite only; write sqlite:// and the path of the file"));
+pub(crate) async fn peek(url: &str, table: &str) -> Result<Option<Store>, StoreError> {
+    let db = match Kind::of(url)? {
+        Kind::Sqlite => sqlite::look(url, table).await?,
+        Kind::Postgres => postgres::look(url, table).await?,
     };
-    if path.is_empty() || path.contains(['?', '#']) || path.starts_with(":memory:") {
-        return Err(refuse("write sqlite:// and the path of a file, without options"));
-    }
-    PathBuf::from_str(path).map_err(|_| refuse("the path is not readable"))
-}
-
-/// An address may hold a password: only what is before `://` is ever shown.
-fn scheme_of(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, _)) => format!("{scheme}://…"),
-        None => "…".to_owned(),
-    }
-}
-
-/// Makes an empty file that only its owner reads. SQLite gives the files beside it the same mode.
-fn make_private_file(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options.open(path).map(|_| ())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The pragmas belong to a connection, so only the store's own pools show them.
-    #[tokio::test]
-    async fn each_connection_writes_in_full_and_overwrites_what_it_deletes() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&format!("sqlite://{}/tokenry.db", dir.path().display())).await.unwrap();
-        let Database::Sqlite { reader, writer } = &store.db;
-        for (pool, query_only) in [(writer, 0), (reader, 1)] {
-            let text = async |sql: &'static str| {
-                let (value,): (String,) = sqlx::query_as(sql).fetch_one(pool).await.unwrap();
-                value
-            };
-            let number = async |sql: &'static str| {
-                let (value,): (i64,) = sqlx::query_as(sql).fetch_one(pool).await.unwrap();
-                value
-            };
-            assert_eq!(text("PRAGMA journal_mode").await, "wal");
-            assert_eq!(number("PRAGMA synchronous").await, 2, "2 is FULL");
-            assert_eq!(number("PRAGMA foreign_keys").await, 1);
-            assert_eq!(number("PRAGMA secure_delete").await, 1);
-            assert_eq!(number("PRAGMA query_only").await, query_only);
-        }
-    }
-
-    /// On a full disk SQLite rolls back by itself, and the connection that thinks itself in a transaction is of no more use.
-    #[tokio::test]
-    async fn a_full_disk_costs_the_write_that_met_it_and_none_after() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&format!("sqlite://{}/tokenry.db", dir.path().display())).await.unwrap();
-        let Database::Sqlite { writer, .. } = &store.db;
-        let (pages,): (i64,) = sqlx::query_as("PRAGMA page_count").fetch_one(writer).await.unwrap();
-        let full = format!("PRAGMA max_page_count = {}", pages + 2);
-        sqlx::query(sqlx::AssertSqlSafe(full)).execute(writer).await.unwrap();
-        let now = tokenry_model::Timestamp::from_micros(1);
-        let buckets: Vec<[u8; 32]> =
-            (0..5000_u16).map(|n| [n.to_be_bytes(); 16].concat().try_into().unwrap()).collect();
-        let window = Duration::from_secs(1);
-        assert!(store.insert_login_failures(&buckets, window, now).await.is_err(), "the disk was not full");
-
-        // The connection that takes its place has no such limit: there is room again.
-        store.insert_login_failures(&buckets[..1], window, now).await.unwrap();
-        store.ping().await.unwrap();
-        assert!(store.find_login_failures(&buckets[0]).await.unwrap().is_some());
-        assert!(store.find_login_failures(&buckets[1]).await.unwrap().is_none());
-    }
+    Ok(db.map(|db| Store { db }))
 }

@@ -104,7 +104,8 @@ impl Store {
             .bind(interval_s)
             .bind(next.micros())
             .execute(pool)
-            .await)?;
+            .await
+            .map(drop))?;
         Ok(())
     }
 
@@ -125,7 +126,8 @@ impl Store {
             .bind(outcome)
             .bind(connection.map(ConnectionId::get))
             .execute(pool)
-            .await)?;
+            .await
+            .map(drop))?;
         Ok(())
     }
 }

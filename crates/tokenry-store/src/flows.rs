@@ -143,7 +143,8 @@ impl Store {
             .bind(pace.map(|(interval_s, _)| interval_s))
             .bind(pace.map(|(_, next)| next.micros()))
             .execute(pool)
-            .await)?;
+            .await
+            .map(drop))?;
         Ok(())
     }
 
@@ -200,7 +201,8 @@ impl Store {
             .bind(grant.as_bytes())
             .bind(expires_at.micros())
             .execute(pool)
-            .await)?;
+            .await
+            .map(drop))?;
         Ok(())
     }
 
@@ -242,7 +244,10 @@ impl Store {
         let row: Option<FlowRow> = on!(self, begin, |tx| {
             let row: Option<FlowRow> =
                 sqlx::query_as(sql).bind(&state.as_bytes()[..]).fetch_optional(&mut *tx).await?;
-            sqlx::query(wipe).bind(&state.as_bytes()[..]).execute(&mut *tx).await?;
+            // Only what was taken: a grant that is parked this very moment is somebody else's to take.
+            if row.is_some() {
+                sqlx::query(wipe).bind(&state.as_bytes()[..]).execute(&mut *tx).await?;
+            }
             tx.commit().await?;
             row
         });
@@ -270,7 +275,7 @@ impl Store {
     /// [`StoreError`] when the database is away.
     pub async fn delete_ended_flows(&self, before: Timestamp) -> Result<(), StoreError> {
         let sql = "DELETE FROM flows WHERE expires_at < $1 AND stage <> 'unconfirmed'";
-        on!(self, write, |pool| sqlx::query(sql).bind(before.micros()).execute(pool).await)?;
+        on!(self, write, |pool| sqlx::query(sql).bind(before.micros()).execute(pool).await.map(drop))?;
         Ok(())
     }
 }

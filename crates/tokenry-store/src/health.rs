@@ -61,12 +61,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file is there and cannot be read.
     pub async fn peek_health(url: &str, provider: &ProviderId) -> Result<Health, StoreError> {
-        let Some(mut connection) = peek(url, "provider_health").await? else { return Ok(Health::default()) };
-        let sql = concat!("SELECT ", columns!(), " FROM provider_health WHERE provider = $1");
-        let row: Option<HealthRow> =
-            sqlx::query_as(sql).bind(provider.as_str()).fetch_optional(&mut connection).await?;
-        sqlx::Connection::close(connection).await?;
-        Ok(row.map(HealthRow::into_parts).transpose()?.map(|(_, health)| health).unwrap_or_default())
+        let Some(store) = peek(url, "provider_health").await? else { return Ok(Health::default()) };
+        let health = store.find_health(provider).await;
+        store.close().await;
+        health
     }
 
     /// Every provider that something is known of.
@@ -91,7 +89,8 @@ impl Store {
             .bind(provider.as_str())
             .bind(until.micros())
             .execute(pool)
-            .await)?;
+            .await
+            .map(drop))?;
         Ok(())
     }
 
@@ -180,7 +179,8 @@ impl Store {
             .bind(fault)
             .bind(now.micros())
             .execute(pool)
-            .await)?;
+            .await
+            .map(drop))?;
         Ok(())
     }
 
@@ -258,7 +258,8 @@ impl Store {
             .bind(generation)
             .bind(now.micros())
             .execute(pool)
-            .await)?;
+            .await
+            .map(drop))?;
         Ok(())
     }
 }

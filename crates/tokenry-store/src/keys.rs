@@ -35,10 +35,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file is there and cannot be read.
     pub async fn peek_keys(url: &str) -> Result<Vec<StoredKey>, StoreError> {
-        let Some(mut connection) = peek(url, "data_keys").await? else { return Ok(Vec::new()) };
-        let rows: Vec<(i64, Vec<u8>, i64)> = sqlx::query_as(LIST_KEYS).fetch_all(&mut connection).await?;
-        sqlx::Connection::close(connection).await?;
-        rows.into_iter().map(stored_key).collect()
+        let Some(store) = peek(url, "data_keys").await? else { return Ok(Vec::new()) };
+        let ring = store.list_keys().await;
+        store.close().await;
+        ring
     }
 
     /// The key ring.
@@ -64,7 +64,8 @@ impl Store {
             .bind(i64::from(key.is_current))
             .bind(now.micros())
             .execute(pool)
-            .await)?;
+            .await
+            .map(drop))?;
         Ok(())
     }
 
@@ -93,7 +94,8 @@ impl Store {
             .bind(key.sealed.as_bytes())
             .bind(now.micros())
             .execute(pool)
-            .await)?;
+            .await
+            .map(drop))?;
         Ok(())
     }
 }

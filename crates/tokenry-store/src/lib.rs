@@ -14,14 +14,16 @@ mod keys;
 mod leases;
 mod listing;
 mod logins;
+mod postgres;
 mod renewals;
 mod revocations;
 mod spool;
+mod sqlite;
 mod users;
 
 pub use backup::{BackedUp, back_up, check_backup, unpack_backup};
 pub use connections::{NewConnection, NewCredential, Owned, OwnedList, SealedCredential};
-pub use database::Store;
+pub use database::{Pool, Store};
 pub use devices::DeviceFlow;
 pub use error::StoreError;
 pub use flows::{FlowClaim, NewFlow, Parked};

@@ -38,8 +38,11 @@ impl Store {
                               THEN login_failures.failures + 1 ELSE 1 END, \
                    window_started_at = CASE WHEN login_failures.window_started_at > $3 \
                               THEN login_failures.window_started_at ELSE $2 END";
+        // In one order, whoever counts: two transactions never wait for each other.
+        let mut buckets = buckets.to_vec();
+        buckets.sort_unstable();
         on!(self, begin, |tx| {
-            for bucket in buckets {
+            for bucket in &buckets {
                 sqlx::query(sql)
                     .bind(&bucket[..])
                     .bind(now.micros())
@@ -58,7 +61,7 @@ impl Store {
     /// [`StoreError`] when the database is away.
     pub async fn delete_login_failures(&self, bucket: &Bucket) -> Result<(), StoreError> {
         let sql = "DELETE FROM login_failures WHERE bucket = $1";
-        on!(self, write, |pool| sqlx::query(sql).bind(&bucket[..]).execute(pool).await)?;
+        on!(self, write, |pool| sqlx::query(sql).bind(&bucket[..]).execute(pool).await.map(drop))?;
         Ok(())
     }
 
@@ -68,7 +71,7 @@ impl Store {
     /// [`StoreError`] when the database is away.
     pub async fn delete_old_login_failures(&self, before: Timestamp) -> Result<(), StoreError> {
         let sql = "DELETE FROM login_failures WHERE window_started_at < $1";
-        on!(self, write, |pool| sqlx::query(sql).bind(before.micros()).execute(pool).await)?;
+        on!(self, write, |pool| sqlx::query(sql).bind(before.micros()).execute(pool).await.map(drop))?;
         Ok(())
     }
 
@@ -107,7 +110,8 @@ impl Store {
             .bind(&fingerprint[..])
             .bind(now.micros())
             .execute(pool)
-            .await)?;
+            .await
+            .map(drop))?;
         Ok(())
     }
 }

@@ -48,7 +48,12 @@ pub struct NewRevocation<'a> {
     pub sealed: &'a SealedCredential,
 }
 
-/// Copies the grant of a live connection into the revocations. $1 user, $2 connection, $3 now.
+/// Takes a live connection's row until the transaction ends, so that no refresh changes the grant between its copy and
+/// what then becomes of the row. $1 user, $2 connection, $3 now.
+pub(crate) const HOLD_GRANT: &str = "UPDATE connections SET updated_at = $3 \
+    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
+
+/// Copies the grant of a live connection, which is [held](HOLD_GRANT), into the revocations. $1 user, $2 connection, $3 now.
 pub(crate) const QUEUE_GRANT: &str = "INSERT INTO revocations \
     (user_id, connection_id, provider, account_id, settings, sealed_access, sealed_refresh, next_attempt_at, created_at) \
     SELECT user_id, id, provider, account_id, settings, sealed_access, sealed_refresh, $3, $3 FROM connections \
@@ -109,7 +114,8 @@ impl Store {
             .bind(new.sealed.refresh.as_ref().map(Sealed::as_bytes))
             .bind(now.micros())
             .execute(pool)
-            .await)?;
+            .await
+            .map(drop))?;
         Ok(())
     }
 
@@ -146,7 +152,7 @@ impl Store {
     /// [`StoreError`] when the database is away.
     pub async fn update_revocation_attempt(&self, id: i64, next: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE revocations SET next_attempt_at = $2 WHERE id = $1";
-        on!(self, write, |pool| sqlx::query(sql).bind(id).bind(next.micros()).execute(pool).await)?;
+        on!(self, write, |pool| sqlx::query(sql).bind(id).bind(next.micros()).execute(pool).await.map(drop))?;
         Ok(())
     }
 
@@ -156,7 +162,7 @@ impl Store {
     /// [`StoreError`] when the database is away.
     pub async fn delete_revocation(&self, id: i64) -> Result<(), StoreError> {
         let sql = "DELETE FROM revocations WHERE id = $1";
-        on!(self, write, |pool| sqlx::query(sql).bind(id).execute(pool).await)?;
+        on!(self, write, |pool| sqlx::query(sql).bind(id).execute(pool).await.map(drop))?;
         Ok(())
     }
 

@@ -131,7 +131,12 @@ impl Store {
     /// [`StoreError`] when the database is away.
     pub async fn update_session_epoch(&self, id: UserId, now: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE users SET session_epoch = session_epoch + 1, updated_at = $2 WHERE id = $1";
-        on!(self, write, |pool| sqlx::query(sql).bind(id.get()).bind(now.micros()).execute(pool).await)?;
+        on!(self, write, |pool| sqlx::query(sql)
+            .bind(id.get())
+            .bind(now.micros())
+            .execute(pool)
+            .await
+            .map(drop))?;
         Ok(())
     }
 }

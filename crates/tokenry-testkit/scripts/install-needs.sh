@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs what the tests need and this machine lacks: a C compiler, make, pkg-config, Node.js 20 or newer, npm, and
-# Python 3.10 or newer with what makes environments. The servers' own packages are fetched by the tests.
+# Installs what the tests need and this machine lacks: a C compiler, make, pkg-config, Node.js 20 or newer, npm,
+# Python 3.10 or newer with what makes environments, and PostgreSQL 15 or newer with its tools (no server of the
+# system's is used: the tests start their own). The servers' own packages are fetched by the tests.
 # Says nothing when everything is there, and may be run again at any time.
 #
 # Installing system packages needs Debian (or a relative with apt-get) and root. Where the packaged Node.js is too
@@ -74,6 +75,10 @@ have node || missing="$missing nodejs"
 have npm || missing="$missing npm"
 # Debian's Python comes without pip; this package brings the copy that goes into an environment.
 python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing="$missing python3-venv"
+# Both tools come with Debian's own packages, and on a bare machine are not there.
+have setpriv || missing="$missing util-linux"
+have pkill || missing="$missing procps"
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || have initdb || missing="$missing postgresql"
 [ -z "$missing" ] || apt_install "$missing"
 
 if [ "$(node_major node)" -lt "$oldest_node" ] || [ -n "${TOKENRY_TEST_FETCH_NODE:-}" ]; then

@@ -39,7 +39,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<(Bro
     master_key::make_data_dir(&config.data_dir)?;
     let found = master_key::find(&config.master_key, database_url).await?;
     check_master_key(database_url, &found.key, Arc::clone(&random)).await?;
-    let store = Store::open(database_url).await?;
+    let store = Store::open_with(database_url, &config.database_pool).await?;
     let settings = Settings {
         public_url: config.public_url.clone(),
         signup_open: config.signup == Signup::Open,

@@ -35,7 +35,8 @@ async fn the_file_has_a_write_ahead_log_and_keeps_foreign_keys() {
 async fn only_the_owner_reads_the_database_and_what_lies_beside_it() {
     let db = sqlite().await;
     db.user().await;
-    let dir = db.path().parent().unwrap();
+    let path = db.path();
+    let dir = path.parent().unwrap();
     let mut seen = 0;
     for file in std::fs::read_dir(dir).unwrap() {
         let file = file.unwrap();
@@ -67,7 +68,8 @@ async fn looking_at_the_keys_of_a_closed_database_changes_no_byte() {
     let db = sqlite().await;
     db.store.insert_key(&key(), NOW).await.unwrap();
     db.store.close().await;
-    let dir = db.path().parent().unwrap();
+    let path = db.path();
+    let dir = path.parent().unwrap();
     let before = contents(dir);
     assert_eq!(before.len(), 1, "a clean close leaves the database alone: {:?}", before.keys());
     assert_eq!(Store::peek_keys(&db.url).await.unwrap().len(), 1);
@@ -120,7 +122,7 @@ async fn a_file_that_is_no_database_is_not_taken_for_an_empty_one() {
 #[tokio::test]
 async fn another_kind_of_address_is_refused_in_words_and_without_its_password() {
     for url in [
-        "postgres://ada:hush-hush@db.example.org/tokenry",
+        "postgres://ada:hush-hush@db.example.org:port/tokenry",
         "mysql://ada:hush-hush@db/tokenry?password=hush-hush",
         "hush-hush",
         "sqlite:hush-hush.db",
@@ -133,7 +135,10 @@ async fn another_kind_of_address_is_refused_in_words_and_without_its_password() 
             let error = error.unwrap_or_else(|| panic!("{url} was taken"));
             assert!(matches!(error, StoreError::Url { .. }), "{url}: {error:?}");
             let (text, debug) = (error.to_string(), format!("{error:?}"));
-            assert!(text.contains("sqlite://"), "{url}: the error does not say what to write: {text}");
+            assert!(
+                text.contains("write sqlite://") || text.contains("write postgres://"),
+                "{url}: the error does not say what to write: {text}"
+            );
             assert!(!text.contains("hush-hush") && !debug.contains("hush-hush"), "{text}");
         }
     }

@@ -1,9 +1,10 @@
 //! The databases that the story is told on, and what every chapter begins with.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
@@ -11,7 +12,7 @@ use tokenry_model::{
     Account, Connection, ConnectionId, ConnectionName, CredentialKind, Deadlines, Email, Flow, FlowKind,
     ProviderId, Scopes, Sealed, StateHash, Timestamp, UserId, Username, Values,
 };
-use tokenry_store::{NewConnection, NewCredential, NewUser, SealedCredential, Store, StoreError};
+use tokenry_store::{NewConnection, NewCredential, NewUser, Pool, SealedCredential, Store, StoreError};
 
 /// When the story begins.
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
@@ -27,34 +28,62 @@ pub(crate) struct Fixture {
     pub(crate) name: &'static str,
     pub(crate) store: Store,
     pub(crate) url: String,
-    path: PathBuf,
     users: AtomicU32,
-    _dir: TempDir,
+    /// Of SQLite: where its file is.
+    dir: Option<TempDir>,
 }
 
 /// Every database that the store runs on, each fresh.
 pub(crate) async fn stores() -> Vec<Fixture> {
-    vec![sqlite().await]
+    vec![sqlite().await, postgres().await]
 }
 
 /// SQLite alone, for what only SQLite has.
 pub(crate) async fn sqlite() -> Fixture {
     let dir = tempfile::Builder::new().prefix("tokenry-store-").tempdir().unwrap();
-    let path = dir.path().join("tokenry.db");
-    let url = format!("sqlite://{}", path.display());
+    let url = format!("sqlite://{}/tokenry.db", dir.path().display());
     let store = Store::open(&url).await.unwrap();
-    Fixture { name: "SQLite", store, url, path, users: AtomicU32::new(0), _dir: dir }
+    Fixture { name: "SQLite", store, url, users: AtomicU32::new(0), dir: Some(dir) }
+}
+
+/// PostgreSQL alone, for what only PostgreSQL has.
+pub(crate) async fn postgres() -> Fixture {
+    let url = tokio::task::spawn_blocking(|| tokenry_postgres::Server::shared().database()).await.unwrap();
+    let few = Pool { connections: 4, ..Pool::default() };
+    let store = Store::open_with(&url, &few).await.unwrap();
+    Fixture { name: "PostgreSQL", store, url, users: AtomicU32::new(0), dir: None }
+}
+
+/// Runs the same code on a connection to either database that knows nothing of the store.
+macro_rules! raw {
+    ($fixture:expr, |$raw:ident| $body:expr) => {
+        if $fixture.dir.is_some() {
+            let mut $raw = $fixture.raw().await;
+            sqlx::query("PRAGMA foreign_keys = OFF").execute(&mut $raw).await.unwrap();
+            let result = $body;
+            $raw.close().await.unwrap();
+            result
+        } else {
+            let mut $raw = PgConnection::connect(&$fixture.url).await.unwrap();
+            sqlx::query("SET session_replication_role = replica").execute(&mut $raw).await.unwrap();
+            let result = $body;
+            $raw.close().await.unwrap();
+            result
+        }
+    };
 }
 
 impl Fixture {
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// SQLite's file.
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        let dir: &Path = self.dir.as_ref().unwrap().path();
+        dir.join("tokenry.db")
     }
 
-    /// A connection to the database that knows nothing of the store.
+    /// A connection to SQLite that knows nothing of the store.
     pub(crate) async fn raw(&self) -> SqliteConnection {
         SqliteConnectOptions::new()
-            .filename(&self.path)
+            .filename(self.path())
             .busy_timeout(Duration::from_secs(10))
             .connect()
             .await
@@ -63,24 +92,32 @@ impl Fixture {
 
     /// Runs a statement behind the store's back, as a broken disk or a careless hand would. Foreign keys are not kept.
     pub(crate) async fn execute(&self, sql: impl Into<String>) {
-        let mut raw = self.raw().await;
-        sqlx::query("PRAGMA foreign_keys = OFF").execute(&mut raw).await.unwrap();
-        sqlx::query(AssertSqlSafe(sql.into())).execute(&mut raw).await.unwrap();
-        raw.close().await.unwrap();
+        let sql = self.translate(sql.into());
+        raw!(self, |raw| sqlx::query(AssertSqlSafe(sql)).execute(&mut raw).await.map(drop).unwrap());
     }
 
     /// The number that a query gives, or nothing when it gives NULL.
     pub(crate) async fn number(&self, sql: impl Into<String>) -> Option<i64> {
-        let mut raw = self.raw().await;
-        let (value,) = sqlx::query_as(AssertSqlSafe(sql.into())).fetch_one(&mut raw).await.unwrap();
+        let sql = self.translate(sql.into());
+        let (value,) =
+            raw!(self, |raw| sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&mut raw).await.unwrap());
         value
     }
 
     /// The bytes that a query gives, or nothing when it gives NULL.
     pub(crate) async fn bytes(&self, sql: impl Into<String>) -> Option<Vec<u8>> {
-        let mut raw = self.raw().await;
-        let (value,) = sqlx::query_as(AssertSqlSafe(sql.into())).fetch_one(&mut raw).await.unwrap();
+        let sql = self.translate(sql.into());
+        let (value,) =
+            raw!(self, |raw| sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&mut raw).await.unwrap());
         value
+    }
+
+    /// What tests write in SQLite's words that PostgreSQL has others for: bytes and single characters.
+    fn translate(&self, sql: String) -> String {
+        if self.dir.is_some() {
+            return sql;
+        }
+        sql.replace(" x'", " '\\x").replace("char(", "chr(")
     }
 
     /// A user with a name of their own.

@@ -33,6 +33,7 @@ pub(super) fn apply<T>(key: &Key<T>, given: Given, target: &mut T, findings: &mu
     let done = match key.kind {
         Kind::Text(set) => text(raw).map(|text| set(target, &text)),
         Kind::Flag(set) => flag(raw).map(|flag| flag.map(|flag| set(target, flag))),
+        Kind::Count(set) => count(raw).map(|count| count.and_then(|count| set(target, count))),
         Kind::List(set) => list(raw).map(|list| set(target, &list)),
         Kind::Table(set) => table(raw).map(|pairs| pairs.and_then(|pairs| set(target, &pairs))),
         Kind::Secret(set) | Kind::SecretApart(set, _) => text(raw).map(|text| set(target, text.into())),
@@ -104,6 +105,14 @@ fn flag(raw: Raw) -> Result<Result<bool, Wrong>, WrongType> {
         Raw::Text(text) => Ok(text.trim().to_ascii_lowercase().parse().map_err(|_| Wrong::Value)),
         Raw::Toml(Value::Boolean(flag)) => Ok(Ok(flag)),
         Raw::Toml(other) => Err(WrongType { found: other.type_str(), wanted: "boolean" }),
+    }
+}
+
+fn count(raw: Raw) -> Result<Result<i64, Wrong>, WrongType> {
+    match raw {
+        Raw::Text(text) => Ok(text.trim().parse().map_err(|_| Wrong::Value)),
+        Raw::Toml(Value::Integer(count)) => Ok(Ok(count)),
+        Raw::Toml(other) => Err(WrongType { found: other.type_str(), wanted: "integer" }),
     }
 }
 

@@ -79,7 +79,7 @@ fn entry<T>(key: &Key<T>, name: &str, path: &str, default: Option<&str>) -> Stri
 /// A value as TOML writes it.
 fn literal<T>(key: &Key<T>, value: &str) -> String {
     match key.kind {
-        Kind::Flag(_) => value.to_owned(),
+        Kind::Flag(_) | Kind::Count(_) => value.to_owned(),
         Kind::List(_) => {
             let entries = value.split_whitespace().map(|entry| Value::String(entry.to_owned())).collect();
             Value::Array(entries).to_string()

@@ -21,6 +21,7 @@ pub(super) const PREFIX: &str = "TOKENRY_";
 pub(super) const PROVIDERS: &str = "providers";
 
 const DAY: Duration = Duration::from_hours(24);
+const COUNT: &str = "a whole number from 1 to 1000000";
 const WEB_ADDRESS: &str = "an http or https URL without user name and fragment";
 
 /// One key of a `T`.
@@ -45,6 +46,7 @@ pub(super) type Pairs = [(String, String)];
 pub(super) enum Kind<T: 'static> {
     Text(fn(&mut T, &str) -> Result<(), Wrong>),
     Flag(fn(&mut T, bool)),
+    Count(fn(&mut T, i64) -> Result<(), Wrong>),
     List(fn(&mut T, &[String]) -> Result<(), Wrong>),
     /// A table of texts; as one text, `name=value` with white space between.
     Table(fn(&mut T, &Pairs) -> Result<(), Wrong>),
@@ -133,7 +135,26 @@ pub(super) static KEYS: &[Key<Config>] = &[
             Some(if *url == c.default_database_url() { url.to_owned() } else { SET.to_owned() })
         },
         help: "The database. It is a secret, because it may hold a password. When it is not set, it is tokenry.db in `data_dir`.",
-        allowed: "a URL such as sqlite://data/tokenry.db",
+        allowed: "a URL such as sqlite://data/tokenry.db or postgres://user:password@host/database?sslmode=verify-full",
+        sample: "",
+    },
+    Key {
+        name: "database_connections",
+        kind: Kind::Count(|c, v| put(&mut c.database_pool.connections, parse::count(v))),
+        show: |c| Some(c.database_pool.connections.to_string()),
+        help: "How many connections to a PostgreSQL server this process opens at most. SQLite has no need of it.",
+        allowed: COUNT,
+        sample: "",
+    },
+    Key {
+        name: "database_timeout",
+        kind: Kind::Text(|c, v| {
+            let timeout = parse::duration(v, Duration::from_secs(1), Duration::from_mins(5));
+            put(&mut c.database_pool.statement_timeout, timeout)
+        }),
+        show: |c| Some(parse::show_duration(c.database_pool.statement_timeout)),
+        help: "How long a PostgreSQL server may take for one statement.",
+        allowed: "a whole number with s or m behind it, from 1s to 5m, such as 10s",
         sample: "",
     },
     Key {

@@ -27,6 +27,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use tokenry_model::ProviderId;
 use tokenry_oauth::{OutboundPolicy, ProviderSettings};
+use tokenry_store::Pool;
 use url::{Host, Url};
 
 use apply::{Findings, apply};
@@ -111,6 +112,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The database. It may hold a password.
     pub database_url: SecretString,
+    /// How a database server is used.
+    pub database_pool: Pool,
     /// The directory of the operator's provider files; relative to the working directory.
     pub providers_dir: PathBuf,
     /// Where the master key is.
@@ -146,6 +149,7 @@ impl Default for Config {
             public_url: default_public_url(listen.port()),
             data_dir: PathBuf::from("data"),
             database_url: SecretString::default(),
+            database_pool: Pool::default(),
             providers_dir: PathBuf::new(),
             master_key: MasterKeySource::DataDir(PathBuf::new()),
             signup: Signup::Open,

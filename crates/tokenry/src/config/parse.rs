@@ -36,6 +36,11 @@ pub(super) fn text(text: &str) -> Parsed<String> {
     }
 }
 
+pub(super) fn count(number: i64) -> Parsed<usize> {
+    let count = usize::try_from(number).map_err(|_| Wrong::Value)?;
+    if (1..=1_000_000).contains(&count) { Ok(count) } else { Err(Wrong::Value) }
+}
+
 pub(super) fn socket(text: &str) -> Parsed<SocketAddr> {
     text.trim().parse().map_err(|_| Wrong::Value)
 }
