@@ -8,9 +8,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokenry_model::Timestamp;
 
-use crate::database::sqlite_path;
 use crate::error::StoreError;
 use crate::spool::Spool;
+use crate::sqlite::path_of;
 
 /// How long a backup waits for a writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ pub struct BackedUp {
 /// [`StoreError`] when the database cannot be read or the file cannot be written; [`StoreError::Copy`] when the copy is not
 /// whole.
 pub async fn back_up(url: &str, spool: &Spool, into: &Path, now: Timestamp) -> Result<BackedUp, StoreError> {
-    let path = sqlite_path(url)?;
+    let path = path_of(url)?;
     // Before the copy: an answer that leaves the spool meanwhile is in the database by then.
     let spooled =
         spool.files().map_err(|why| StoreError::Copy(format!("the spool cannot be read: {why}")))?;
@@ -109,17 +109,19 @@ pub async fn check_backup(file: &Path) -> Result<BackedUp, StoreError> {
     Ok(BackedUp { made_at: Timestamp::from_micros(made_at), schema, tables: counts, spooled })
 }
 
-/// Makes of the copy of a backup a database again, and puts the answers that waited into the spool.
+/// Makes of the copy of a backup a database again, and puts the answers that waited into the spool, if there is to be one.
 ///
 /// # Errors
 /// [`StoreError`] when the copy cannot be changed, or the spool cannot be written.
-pub async fn unpack_backup(copy: &Path, spool: &Spool) -> Result<(), StoreError> {
+pub async fn unpack_backup(copy: &Path, spool: Option<&Spool>) -> Result<(), StoreError> {
     let mut database = SqliteConnectOptions::new().filename(copy).connect().await?;
     let sql = "SELECT name, content FROM backed_up_spool";
     let files: Vec<(String, Vec<u8>)> = sqlx::query_as(sql).fetch_all(&mut database).await?;
-    for (name, bytes) in files {
+    for (spool, (name, bytes)) in
+        spool.into_iter().flat_map(|spool| files.iter().map(move |file| (spool, file)))
+    {
         let failed = |why| StoreError::Copy(format!("{name} cannot be put into the spool: {why}"));
-        spool.put_file(&name, &bytes).map_err(failed)?;
+        spool.put_file(name, bytes).map_err(failed)?;
     }
     sqlx::raw_sql("DROP TABLE backed_up_spool; DROP TABLE backed_up").execute(&mut database).await?;
     database.close().await?;

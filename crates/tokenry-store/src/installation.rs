@@ -37,6 +37,16 @@ impl Store {
         Ok(())
     }
 
+    /// Takes a fact away.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away.
+    pub async fn delete_fact(&self, name: &str) -> Result<(), StoreError> {
+        let sql = "DELETE FROM installation WHERE name = $1";
+        on!(self, write, |pool| sqlx::query(sql).bind(name).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
     /// What is in this database comes from a backup, and the world has gone on meanwhile: every grant's refresh token may
     /// have been spent since, the leases are those of the dead, and whoever was signed in is not any more (the ids of users
     /// who came after the backup are given out again). With `copy`, the original lives on and is the one that spends: the

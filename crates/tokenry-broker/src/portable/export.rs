@@ -52,6 +52,13 @@ pub struct Exported {
     pub went_on: bool,
 }
 
+/// What an export that was interrupted has left.
+enum Left {
+    Nothing,
+    Torn(Head, Writer),
+    Whole(Exported),
+}
+
 /// An export on its way.
 struct Writing<'a> {
     file: &'a mut File,
@@ -80,11 +87,12 @@ impl Broker {
             Some(name) => Some(self.user_named(name).await?),
         };
         let mut writing = match self.go_on_with(file, secret, wanted)? {
-            Some((head, writer)) => {
+            Left::Torn(head, writer) => {
                 let done = Exported { went_on: true, ..Exported::default() };
                 Writing { file, secret, head, writer, done, tail: Tail::default() }
             }
-            None => self.begin_export(file, secret, wanted).await?,
+            Left::Whole(done) => return Ok(done),
+            Left::Nothing => self.begin_export(file, secret, wanted).await?,
         };
         writing.done.export.clone_from(&writing.head.export);
         let mut marked = BTreeSet::new();
@@ -149,26 +157,26 @@ impl Broker {
         Ok(Writing { file, secret, head, writer, done: Exported::default(), tail: Tail::default() })
     }
 
-    /// Finds the end of what an interrupted hand-over has left. Nothing if it left nothing that counts.
+    /// Finds the end of what an interrupted hand-over has left.
     fn go_on_with(
         &self,
         file: &mut File,
         secret: &ExportSecret,
         wanted: &ExportWanted,
-    ) -> Result<Option<(Head, Writer)>, PortableError> {
+    ) -> Result<Left, PortableError> {
         if file.metadata()?.len() == 0 {
-            return Ok(None);
+            return Ok(Left::Nothing);
         }
         file.rewind()?;
         let mut reader = Reader::open(BufReader::new(&*file), secret)?;
         let head: Head = match reader.read()? {
             Chunk::More(plain) => from_json(&plain)?,
             // It had not even said what it is: nothing was marked.
-            Chunk::Torn => return Ok(None),
+            Chunk::Torn => return Ok(Left::Nothing),
             Chunk::Last(_) => return Err(PortableError::NotAnExport),
         };
         if !head.hand_over {
-            return Ok(None);
+            return Ok(Left::Nothing);
         }
         if (&head.user, head.hand_over) != (&wanted.user, wanted.hand_over) {
             return Err(PortableError::Unusable(
@@ -181,17 +189,21 @@ impl Broker {
             match reader.read()? {
                 Chunk::More(_) => {}
                 Chunk::Torn => break,
-                Chunk::Last(_) => {
-                    return Err(PortableError::Unusable(
-                        "the export that was interrupted is whole; it only has to be renamed".to_owned(),
-                    ));
+                Chunk::Last(plain) => {
+                    let tail: Tail = from_json(&plain)?;
+                    let handed_over = tail.handed_over.len();
+                    let connections = tail.connections;
+                    let export = head.export;
+                    let whole =
+                        Exported { export, connections, handed_over, went_on: true, ..Exported::default() };
+                    return Ok(Left::Whole(whole));
                 }
             }
         }
         let (sound, writer) = reader.into_writer();
         file.set_len(sound)?;
         file.seek(SeekFrom::Start(sound))?;
-        Ok(Some((head, writer)))
+        Ok(Left::Torn(head, writer))
     }
 
     /// Writes what there is to say of a connection. Returns whether there is anything to take along.
@@ -318,6 +330,7 @@ impl Broker {
         writing.tail.records = self.check_written(&mut writing, false)? - 1;
         writing.done.copies += writing.done.held.len();
         writing.done.connections -= writing.tail.gone.len();
+        writing.tail.connections = writing.done.connections;
         writing.writer.write(writing.file, &writing.tail, true, &*self.random)?;
         self.check_written(&mut writing, true)?;
         Ok(writing.done)

@@ -24,6 +24,8 @@ pub(super) struct Head {
 pub(super) struct Tail {
     /// How many chunks are between the first and this one.
     pub(super) records: u64,
+    /// How many connections they are about.
+    pub(super) connections: usize,
     /// The connections whose grants were handed over. All other grants are copies.
     pub(super) handed_over: Vec<i64>,
     /// The connections that were deleted before they could be.
