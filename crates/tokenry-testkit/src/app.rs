@@ -22,6 +22,7 @@ use tokenry::config::{Config, MasterKeySource};
 use tokenry::server::{self, Server};
 use tokenry_model::ProviderId;
 use tokenry_oauth::{Issuer, ProviderSettings};
+use tokenry_postgres::Server as Postgres;
 use tokenry_sandbox::{Sandbox, SandboxOptions};
 use tokio::net::TcpListener;
 use url::Url;
@@ -59,7 +60,7 @@ impl TestApp {
         config.listen = listener.local_addr().unwrap();
         config.public_url = Url::parse(&format!("http://127.0.0.1:{}", config.listen.port())).unwrap();
         config.data_dir = data.path().to_owned();
-        config.database_url = format!("sqlite://{}", data.path().join("tokenry.db").display()).into();
+        config.database_url = fresh_database(data.path()).await.into();
         config.master_key = MasterKeySource::DataDir(data.path().join("master.key"));
         config.outbound.allow_private = true;
         // A test that counts refreshes must make each of them itself.
@@ -132,6 +133,16 @@ impl TestApp {
         api.post("/api/auth/signup", &body).await.expect(StatusCode::OK);
         api.token = Some(api.log_in(name, PASSWORD).await);
         TestUser { name: name.to_owned(), api }
+    }
+}
+
+/// The URL of a database with nothing in it: a SQLite file in `folder`, or, with `TOKENRY_TEST_DATABASE=postgres`, one of the
+/// tests' own PostgreSQL server.
+async fn fresh_database(folder: &Path) -> String {
+    match std::env::var("TOKENRY_TEST_DATABASE").as_deref() {
+        Ok("postgres") => tokio::task::spawn_blocking(|| Postgres::shared().database()).await.unwrap(),
+        Ok("sqlite") | Err(_) => format!("sqlite://{}", folder.join("tokenry.db").display()),
+        Ok(other) => panic!("TOKENRY_TEST_DATABASE is {other:?}, and should be sqlite or postgres"),
     }
 }
 

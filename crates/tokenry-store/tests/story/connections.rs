@@ -1,7 +1,7 @@
 //! Connections: added, found, listed, renamed, deleted.
 
 use tokenry_model::{ConnectionId, ConnectionState, CredentialKind};
-use tokenry_store::StoreError;
+use tokenry_store::{StoreError, Wanted};
 
 use crate::fixture::{NOW, after, grant, name, oauth, plain, provider, realm, sealed, stores};
 
@@ -188,5 +188,30 @@ async fn ids_are_never_given_twice() {
         let first = db.add_plain(ada).await;
         db.execute("DELETE FROM connections").await;
         assert!(db.add_plain(ada).await.get() > first.get(), "{}", db.name);
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_narrowed_down_by_what_is_wanted_and_only_its_owners_are_on_it() {
+    for db in stores().await {
+        let (ada, bob) = (db.user().await, db.user().await);
+        let (pasted, first) = (db.add_plain(ada).await, db.add_grant(ada, "1").await);
+        let second = db.add_grant(ada, "2").await;
+        db.add_grant(bob, "1").await;
+        assert!(db.store.update_reconnect_required(second, 1, "refused").await.unwrap());
+        let wanted = async |wanted: Wanted, after, limit| {
+            let list = db.store.list_wanted(ada, &wanted, after, limit).await.unwrap().unwrap();
+            list.connections.into_iter().map(|connection| connection.id).collect::<Vec<_>>()
+        };
+        let all = Wanted::default;
+        assert_eq!(wanted(all(), 0, 10).await, [pasted, first, second], "{}", db.name);
+        assert_eq!(wanted(all(), pasted.get(), 1).await, [first]);
+        assert_eq!(wanted(Wanted { kind: Some(CredentialKind::Plain), ..all() }, 0, 10).await, [pasted]);
+        assert_eq!(wanted(Wanted { state: Some("reconnect_required"), ..all() }, 0, 10).await, [second]);
+        assert_eq!(wanted(Wanted { account: Some("1".to_owned()), ..all() }, 0, 10).await, [first]);
+        assert_eq!(wanted(Wanted { account: Some("2's label".to_owned()), ..all() }, 0, 10).await, [second]);
+        assert_eq!(wanted(Wanted { provider: Some(provider("spotify")), ..all() }, 0, 10).await, []);
+        let nobody = tokenry_model::UserId::new(999);
+        assert!(db.store.list_wanted(nobody, &all(), 0, 10).await.unwrap().is_none());
     }
 }

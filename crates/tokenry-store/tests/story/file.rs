@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use sqlx::{Connection as _, SqliteConnection};
-use tokenry_model::{ConnectionId, Timestamp, UserId};
+use sqlx::Connection as _;
 use tokenry_store::{Store, StoreError, StoredKey};
 
 use crate::fixture::{NOW, plain, sqlite};
@@ -163,57 +162,4 @@ async fn a_schema_of_a_newer_version_is_refused() {
     .await;
     let Err(error) = Store::open(&db.url).await else { panic!("it opened") };
     assert!(matches!(error, StoreError::Migration(_)), "{error:?}");
-}
-
-/// An installation that was made before refreshing ahead of time goes on where it was.
-#[tokio::test]
-async fn a_database_of_an_earlier_schema_is_brought_up_with_what_is_in_it() {
-    let db = sqlite_of_schema(2).await;
-    let connection = "INSERT INTO connections (user_id, name, token_type, provider, kind, state, account_id, scopes, \
-                      sealed_access, sealed_refresh, expires_at, due_at, created_at, updated_at) \
-                      VALUES (1, 'mine', 'git', 'github', 'oauth2', 'ok', '42', 'email profile', x'01', x'02', 900, 800, 5, 6)";
-    let user = "INSERT INTO users (username, username_folded, email, password_hash, created_at, updated_at) \
-                VALUES ('ada', 'ada', 'ada@example.org', 'x', 1, 1)";
-    let mut raw = SqliteConnection::connect(&db.url).await.unwrap();
-    for sql in [user, connection] {
-        sqlx::query(sql).execute(&mut raw).await.unwrap();
-    }
-    raw.close().await.unwrap();
-
-    let store = Store::open(&db.url).await.unwrap();
-    let owned = store.find_connection(UserId::new(1), ConnectionId::new(1)).await.unwrap().unwrap();
-    let it = owned.connection.unwrap();
-    let at = |micros| Some(Timestamp::from_micros(micros));
-    assert_eq!((it.times.expires_at, it.times.due_at, it.times.renew_at), (at(900), at(800), at(800)));
-    assert_eq!((it.requested.to_string(), it.connected_at), ("email profile".to_owned(), at(5)));
-    assert!(it.values.is_empty() && it.failures == 0 && it.last_used_at.is_none());
-    let again = store
-        .find_connection_by_account(UserId::new(1), &it.provider, "42", &it.values)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(again.id, it.id);
-}
-
-/// A database as a version that knew so many migrations left it.
-struct Old {
-    url: String,
-    _dir: tempfile::TempDir,
-}
-
-async fn sqlite_of_schema(migrations: usize) -> Old {
-    let dir = tempfile::Builder::new().prefix("tokenry-store-").tempdir().unwrap();
-    let known = dir.path().join("migrations");
-    std::fs::create_dir(&known).unwrap();
-    let all = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite");
-    let mut files: Vec<_> = std::fs::read_dir(all).unwrap().map(|file| file.unwrap().path()).collect();
-    files.sort();
-    for file in &files[..migrations] {
-        std::fs::copy(file, known.join(file.file_name().unwrap())).unwrap();
-    }
-    let url = format!("sqlite://{}", dir.path().join("tokenry.db").display());
-    let mut raw = SqliteConnection::connect(&format!("{url}?mode=rwc")).await.unwrap();
-    sqlx::migrate::Migrator::new(known).await.unwrap().run(&mut raw).await.unwrap();
-    raw.close().await.unwrap();
-    Old { url, _dir: dir }
 }

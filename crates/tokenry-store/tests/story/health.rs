@@ -1,6 +1,7 @@
 //! How providers are doing: pauses, circuits, faults, and refusals that are counted and taken back.
 
 use tokenry_model::{ConnectionState, Health};
+use tokenry_store::Store;
 
 use crate::fixture::{NOW, after, oauth, provider, sealed, stores};
 
@@ -114,5 +115,16 @@ async fn half_a_circuit_is_a_named_error() {
         db.execute("UPDATE provider_health SET circuit_reason = 'x'").await;
         let error = db.store.find_health(&provider("github")).await.unwrap_err().to_string();
         assert!(error.contains("provider_health") && error.contains("half"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_look_from_outside_sees_what_is_known_of_a_provider() {
+    for db in stores().await {
+        let github = provider("github");
+        db.store.update_fault(&github, "the client is unknown", NOW).await.unwrap();
+        let seen = Store::peek_health(&db.url, &github).await.unwrap();
+        assert_eq!(seen.fault, Some(("the client is unknown".to_owned(), NOW)), "{}", db.name);
+        assert_eq!(Store::peek_health(&db.url, &provider("spotify")).await.unwrap(), Health::default());
     }
 }

@@ -1,5 +1,5 @@
 //! The store's story, told on every database it runs on: [`fixture::stores`] lists them, and each chapter loops over
-//! that list. What only SQLite has (its file, its pragmas) is in `file.rs` and `processes.rs`.
+//! that list. What only one of them has is in `file.rs` (SQLite) and `postgres.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,7 +18,9 @@ mod flows;
 mod health;
 mod keys;
 mod logins;
+mod postgres;
 mod processes;
 mod renewals;
 mod revocations;
+mod schema;
 mod users;

@@ -25,7 +25,7 @@ async fn two_that_write_a_hundred_things_each_at_once_neither_block_nor_lose() {
                 match number % 5 {
                     0 => assert!(store.delete_connection(ada, id, true, after(1)).await.unwrap()),
                     1 => {
-                        assert!(store.update_connection_name(ada, id, &name("new"), after(1)).await.unwrap())
+                        assert!(store.update_connection_name(ada, id, &name("new"), after(1)).await.unwrap());
                     }
                     2 => {
                         let (new, credential) = (sealed("b", Some("s")), oauth("x", 60));

@@ -190,3 +190,52 @@ async fn a_grant_that_its_owner_gave_back_is_queued_and_gone_from_the_row() {
         assert_eq!(db.store.count_revocations().await.unwrap(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_lease_is_kept_by_its_owner_alone() {
+    for db in stores().await {
+        let ada = db.user().await;
+        let id = add(&db, ada, "1", renew(1)).await;
+        claim(&db, id).await;
+        let intent = RefreshIntent { token: [8; 32], at: after(20), held: true };
+        assert!(!db.store.update_lease(id, "another process", after(60)).await.unwrap());
+        assert!(db.store.update_lease(id, OWNER, after(60)).await.unwrap());
+        assert!(!db.store.claim_refresh(id, 1, "another process", after(90), &intent).await.unwrap());
+        assert_eq!(renewable(&db, after(59), 10).await, [], "{}", db.name);
+        let late = RefreshIntent { at: after(60), ..intent };
+        assert!(db.store.claim_refresh(id, 1, "another process", after(90), &late).await.unwrap());
+        assert!(!db.store.update_lease(id, OWNER, after(99)).await.unwrap(), "it was lost");
+    }
+}
+
+#[tokio::test]
+async fn what_is_due_can_be_put_off_and_what_is_not_stays() {
+    for db in stores().await {
+        let ada = db.user().await;
+        let (soon, later) = (add(&db, ada, "1", renew(10)).await, add(&db, ada, "2", renew(100)).await);
+        let idle = add(&db, ada, "3", keep(10)).await;
+        assert!(db.store.update_put_off(soon, after(50), after(20)).await.unwrap());
+        assert!(db.store.update_put_off(idle, after(50), after(20)).await.unwrap());
+        assert!(!db.store.update_put_off(later, after(50), after(20)).await.unwrap());
+        assert_eq!(renewable(&db, after(49), 10).await, [], "{}", db.name);
+        assert_eq!(renewable(&db, after(50), 10).await, [soon, idle]);
+        assert_eq!(renewable(&db, after(100), 10).await, [soon, later, idle]);
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_came_too_late_replaces_the_token_that_it_spent_and_no_other() {
+    for db in stores().await {
+        let ada = db.user().await;
+        let id = add(&db, ada, "1", renew(1)).await;
+        let (spent, next) = (crate::fixture::bytes("refresh"), crate::fixture::bytes("next"));
+        let other = crate::fixture::bytes("another one");
+        assert!(!db.store.update_spent(id, &other, &next).await.unwrap());
+        assert!(db.store.update_spent(id, &spent, &next).await.unwrap());
+        let it = db.connection(ada, id).await;
+        assert_eq!((it.refresh_token.unwrap(), it.generation), (next.clone(), 2), "{}", db.name);
+        assert!(!db.store.update_spent(id, &spent, &other).await.unwrap(), "it is spent already");
+        db.store.delete_connection(ada, id, false, NOW).await.unwrap();
+        assert!(!db.store.update_spent(id, &next, &other).await.unwrap());
+    }
+}
