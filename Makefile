@@ -12,9 +12,10 @@ demo: ## build it and walk the whole trip against a provider of its own
 	@command -v cc >/dev/null || $(needs)
 	cargo run --release --locked --package tokenry -- demo
 
-test: ## run all tests, installing what they need
+test: ## run all tests, installing what they need; the API and its trips on PostgreSQL too
 	@$(needs)
 	cargo test --workspace --locked
+	TOKENRY_TEST_DATABASE=postgres cargo test --locked --package tokenry-testkit --test api --test trips
 
 fmt: ## format the code
 	cargo fmt --all

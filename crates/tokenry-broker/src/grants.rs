@@ -40,8 +40,17 @@ pub(crate) fn seal_grant(
 
 /// Opens the access token, or the pasted one, of a connection.
 pub(crate) fn open_access(vault: &Vault, connection: &Connection) -> Result<SecretString, VaultError> {
-    let context = context(connection.user_id, connection.id, ConnectionField::AccessToken);
-    vault.open_text(&context, &connection.access_token)
+    open_token(vault, connection.user_id, connection.id, &connection.access_token)
+}
+
+/// Opens an access token that was sealed for this connection.
+pub(crate) fn open_token(
+    vault: &Vault,
+    user: UserId,
+    connection: ConnectionId,
+    sealed: &Sealed,
+) -> Result<SecretString, VaultError> {
+    vault.open_text(&context(user, connection, ConnectionField::AccessToken), sealed)
 }
 
 /// Opens a grant that was sealed for a connection.

@@ -6,12 +6,14 @@ use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 
 use crate::error::StoreError;
+use crate::reads::Reads;
 use crate::{postgres, sqlite};
 
 /// The database. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) db: Database,
+    pub(crate) reads: Reads,
 }
 
 /// Which database it is.
@@ -77,6 +79,21 @@ macro_rules! on {
 }
 pub(crate) use on;
 
+/// Runs what writes many rows, some times more when it met somebody else on them.
+macro_rules! retried {
+    ($run:expr) => {{
+        let mut left = 4;
+        loop {
+            let done: Result<_, $crate::error::StoreError> = async { $run }.await;
+            match done {
+                Err(error) if left > 0 && error.is_collision() => left -= 1,
+                done => break done,
+            }
+        }
+    }};
+}
+pub(crate) use retried;
+
 /// What an address says that the database is.
 pub(crate) enum Kind {
     Sqlite,
@@ -141,6 +158,7 @@ impl Store {
                 Kind::Sqlite => sqlite::open(url).await?,
                 Kind::Postgres => postgres::open(url, pool).await?,
             },
+            reads: Reads::default(),
         })
     }
 
@@ -180,5 +198,5 @@ pub(crate) async fn peek(url: &str, table: &str) -> Result<Option<Store>, StoreE
         Kind::Sqlite => sqlite::look(url, table).await?,
         Kind::Postgres => postgres::look(url, table).await?,
     };
-    Ok(db.map(|db| Store { db }))
+    Ok(db.map(|db| Store { db, reads: Reads::default() }))
 }

@@ -73,6 +73,14 @@ impl StoreError {
         }
     }
 
+    /// Whether the database gave this up because somebody else held the rows it wanted, in another order: it wrote nothing,
+    /// and the next try will do.
+    pub(crate) fn is_collision(&self) -> bool {
+        let Self::Unavailable(sqlx::Error::Database(error)) = self else { return false };
+        // Deadlock; and, of databases that are always serializable, a transaction to be run again.
+        matches!(error.code().as_deref(), Some("40P01" | "40001"))
+    }
+
     /// A row of `table` that fits no state.
     pub(crate) fn unknown_state(table: &str, id: impl std::fmt::Display, state: &UnknownState) -> Self {
         Self::corrupt(table, id, state)

@@ -3,7 +3,7 @@
 use tokenry_model::{Circuit, Health, ProviderId, Timestamp};
 
 use crate::connections::at;
-use crate::database::{Store, on, peek};
+use crate::database::{Store, on, peek, retried};
 use crate::error::StoreError;
 
 #[derive(sqlx::FromRow)]
@@ -232,13 +232,15 @@ impl Store {
                    renew_at = CASE WHEN due_at IS NULL THEN NULL ELSE $3 END, \
                    keep_at = CASE WHEN idle_ends_at IS NULL THEN NULL ELSE $3 END, retry_at = NULL \
                    WHERE provider = $1 AND refused_at >= $2 AND deleted_at IS NULL";
-        Ok(on!(self, write, |pool| sqlx::query(sql)
-            .bind(provider.as_str())
-            .bind(since.micros())
-            .bind(retry_at.micros())
-            .execute(pool)
-            .await
-            .map(|done| done.rows_affected()))?)
+        retried!({
+            Ok(on!(self, write, |pool| sqlx::query(sql)
+                .bind(provider.as_str())
+                .bind(since.micros())
+                .bind(retry_at.micros())
+                .execute(pool)
+                .await
+                .map(|done| done.rows_affected()))?)
+        })
     }
 
     /// A refusal that is not believed yet: it is counted, and the connection stays as it is.

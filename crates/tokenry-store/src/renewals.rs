@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokenry_model::{Connection, ConnectionId, ProviderId, Timestamp};
 
 use crate::connections::{ConnectionRow, columns};
-use crate::database::{Store, on};
+use crate::database::{Store, on, retried};
 use crate::error::StoreError;
 
 /// How many connections of a provider wait to be renewed.
@@ -136,12 +136,14 @@ impl Store {
     pub async fn update_unread(&self, unread_since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         let sql = "UPDATE connections SET renew_at = NULL WHERE renew_at <= $1 AND deleted_at IS NULL \
                    AND (last_used_at IS NULL OR last_used_at < $2) AND COALESCE(connected_at, created_at) < $2";
-        Ok(on!(self, write, |pool| sqlx::query(sql)
-            .bind(now.micros())
-            .bind(unread_since.micros())
-            .execute(pool)
-            .await
-            .map(|done| done.rows_affected()))?)
+        retried!({
+            Ok(on!(self, write, |pool| sqlx::query(sql)
+                .bind(now.micros())
+                .bind(unread_since.micros())
+                .execute(pool)
+                .await
+                .map(|done| done.rows_affected()))?)
+        })
     }
 
     /// Puts off a renewal that is due. Returns whether it was due.
@@ -174,16 +176,18 @@ impl Store {
     pub async fn update_used(&self, used: &[(ConnectionId, Timestamp)]) -> Result<(), StoreError> {
         let sql = "UPDATE connections SET last_used_at = $2 \
                    WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
-        // In one order, whoever writes: two transactions never wait for each other.
+        // In one order, whoever writes: two that do so never wait for each other.
         let mut used = used.to_vec();
         used.sort_unstable();
-        on!(self, begin, |tx| {
-            for (id, at) in &used {
-                sqlx::query(sql).bind(id.get()).bind(at.micros()).execute(&mut *tx).await?;
-            }
-            tx.commit().await?;
-        });
-        Ok(())
+        retried!({
+            on!(self, begin, |tx| {
+                for (id, at) in &used {
+                    sqlx::query(sql).bind(id.get()).bind(at.micros()).execute(&mut *tx).await?;
+                }
+                tx.commit().await?;
+            });
+            Ok(())
+        })
     }
 
     /// A refresh brought nothing: gives the lease back, counts the failure, and puts the next try to `retry_at`, by the

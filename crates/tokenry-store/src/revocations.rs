@@ -131,18 +131,29 @@ impl Store {
         now: Timestamp,
         retry_in: Duration,
     ) -> Result<Vec<Revocation>, StoreError> {
-        let sql = "UPDATE revocations SET attempts = attempts + 1, next_attempt_at = $2 WHERE id IN \
-                   (SELECT id FROM revocations WHERE next_attempt_at <= $1 AND ($3 = 0 OR connection_id = $3) \
-                   ORDER BY next_attempt_at LIMIT $4) AND next_attempt_at <= $1 \
-                   RETURNING id, user_id, connection_id, provider, account_id, settings, sealed_access, sealed_refresh, \
-                   attempts, created_at";
-        let rows: Vec<RevocationRow> = on!(self, write, |pool| sqlx::query_as(sql)
+        let find = "SELECT id FROM revocations WHERE next_attempt_at <= $1 AND ($2 = 0 OR connection_id = $2) \
+                    ORDER BY next_attempt_at LIMIT $3";
+        // One by one: two that took many rows each, in different orders, would wait for each other.
+        let claim = "UPDATE revocations SET attempts = attempts + 1, next_attempt_at = $2 \
+                     WHERE id = $3 AND next_attempt_at <= $1 \
+                     RETURNING id, user_id, connection_id, provider, account_id, settings, sealed_access, sealed_refresh, \
+                     attempts, created_at";
+        let due: Vec<(i64,)> = on!(self, read, |pool| sqlx::query_as(find)
             .bind(now.micros())
-            .bind(now.plus(retry_in).micros())
             .bind(connection.map_or(0, ConnectionId::get))
             .bind(limit)
             .fetch_all(pool)
             .await)?;
+        let mut rows: Vec<RevocationRow> = Vec::new();
+        for (id,) in due {
+            let row = on!(self, write, |pool| sqlx::query_as(claim)
+                .bind(now.micros())
+                .bind(now.plus(retry_in).micros())
+                .bind(id)
+                .fetch_optional(pool)
+                .await)?;
+            rows.extend(row);
+        }
         rows.into_iter().map(Revocation::try_from).collect()
     }
 

@@ -215,3 +215,61 @@ async fn a_list_is_narrowed_down_by_what_is_wanted_and_only_its_owners_are_on_it
         assert!(db.store.list_wanted(nobody, &all(), 0, 10).await.unwrap().is_none());
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_who_ask_at_once_each_get_their_own_and_nothing_of_anybody_else() {
+    for db in stores().await {
+        let (ada, bob) = (db.user().await, db.user().await);
+        let mut ids = Vec::new();
+        for number in 0..50 {
+            ids.push(db.add_grant(ada, &number.to_string()).await);
+        }
+        db.store.update_session_epoch(bob, NOW).await.unwrap();
+        let of_bob = db.try_add(&grant(bob, "1"), "bob's", None).await.unwrap();
+        let asked = (0..100).map(|number| {
+            let (store, id) = (db.store.clone(), ids[number % 50]);
+            tokio::spawn(async move {
+                let own = store.find_ready(ada, id).await.unwrap().unwrap();
+                assert_eq!((own.access_token.as_bytes(), own.session_epoch), (&b"sealed access"[..], 0));
+                assert_eq!(
+                    (own.expires_at, own.due_at, own.born_at),
+                    (Some(after(3600)), Some(after(3540)), Some(NOW))
+                );
+                assert!(store.find_ready(bob, id).await.unwrap().is_none(), "it is not bob's");
+                assert!(store.find_ready(ada, of_bob).await.unwrap().is_none(), "it is not ada's");
+                let bobs = store.find_ready(bob, of_bob).await.unwrap().unwrap();
+                assert_eq!((bobs.access_token.as_bytes(), bobs.session_epoch), (&b"bob's"[..], 1));
+            })
+        });
+        for each in asked.collect::<Vec<_>>() {
+            each.await.unwrap();
+        }
+        assert!(db.store.find_ready(ada, ConnectionId::new(9999)).await.unwrap().is_none(), "{}", db.name);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_in_order_is_not_ready_and_what_was_written_is_seen_by_the_next_read() {
+    for db in stores().await {
+        let ada = db.user().await;
+        let id = db.add_grant(ada, "1").await;
+        let other = tokenry_store::Store::open(&db.url).await.unwrap();
+        for (round, text) in ["one", "two", "three"].into_iter().enumerate() {
+            let generation = i64::try_from(round).unwrap() + 1;
+            let credential = oauth("a", 60);
+            assert!(
+                other.update_refreshed(id, generation, &sealed(text, None), &credential, NOW).await.unwrap()
+            );
+            let ready = db.store.find_ready(ada, id).await.unwrap().unwrap();
+            assert_eq!(ready.access_token.as_bytes(), text.as_bytes(), "{}", db.name);
+        }
+        other.update_session_epoch(ada, NOW).await.unwrap();
+        assert_eq!(db.store.find_ready(ada, id).await.unwrap().unwrap().session_epoch, 1);
+        assert!(other.update_reconnect_required(id, 4, "refused").await.unwrap());
+        assert!(db.store.find_ready(ada, id).await.unwrap().is_none());
+        let gone = db.add_plain(ada).await;
+        assert!(db.store.find_ready(ada, gone).await.unwrap().is_some());
+        other.delete_connection(ada, gone, false, NOW).await.unwrap();
+        assert!(db.store.find_ready(ada, gone).await.unwrap().is_none());
+    }
+}

@@ -239,3 +239,35 @@ async fn a_refresh_that_came_too_late_replaces_the_token_that_it_spent_and_no_ot
         assert!(!db.store.update_spent(id, &next, &other).await.unwrap());
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn three_who_write_many_rows_each_in_an_order_of_its_own_all_get_done() {
+    for db in stores().await {
+        let ada = db.user().await;
+        let mut ids = Vec::new();
+        for number in 0..60_u64 {
+            // Due in the order that is the opposite of their ids'.
+            ids.push(add(&db, ada, &number.to_string(), renew(100 - number)).await);
+        }
+        let used: Vec<_> = ids.iter().map(|id| (*id, after(1))).collect();
+        let work: Vec<_> = (0..3)
+            .map(|kind| {
+                let (store, used) = (db.store.clone(), used.clone());
+                tokio::spawn(async move {
+                    for _ in 0..20 {
+                        match kind {
+                            0 => store.update_used(&used).await.unwrap(),
+                            1 => assert!(store.update_unread(after(500), after(500)).await.is_ok()),
+                            _ => assert!(
+                                store.release_refused(&provider("github"), NOW, after(9)).await.is_ok()
+                            ),
+                        }
+                    }
+                })
+            })
+            .collect();
+        for each in work {
+            each.await.unwrap();
+        }
+    }
+}

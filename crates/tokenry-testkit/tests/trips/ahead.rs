@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use sqlx::{Connection as _, SqliteConnection};
 use tokenry_sandbox::{Fault, FaultKind};
 use tokenry_testkit::app::{Answer, PASSWORD, TestUser};
 
@@ -62,14 +61,10 @@ async fn what_nobody_reads_waits_for_its_next_reader() {
 
 /// Whether the row knows that its token was handed out.
 async fn used(world: &World, id: i64) -> bool {
-    let url = format!("sqlite://{}", world.app.data_dir().join("tokenry.db").display());
-    let mut database = SqliteConnection::connect(&url).await.unwrap();
-    let (used,): (bool,) = sqlx::query_as("SELECT last_used_at IS NOT NULL FROM connections WHERE id = $1")
-        .bind(id)
-        .fetch_one(&mut database)
-        .await
-        .unwrap();
-    used
+    let sql = format!(
+        "SELECT name, CAST(CASE WHEN last_used_at IS NULL THEN 0 ELSE 1 END AS BIGINT) FROM connections WHERE id = {id}"
+    );
+    world.rows(&sql).await[0].1 == 1
 }
 
 #[tokio::test]

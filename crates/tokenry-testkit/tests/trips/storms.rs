@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sqlx::{Connection as _, SqliteConnection};
 use tokenry_model::ProviderId;
 use tokenry_sandbox::{Endpoint, Fault, FaultKind, Grant};
 use tokenry_testkit::app::{CLIENT_ID, CLIENT_SECRET, TestUser};
@@ -33,10 +32,8 @@ impl Town {
 
     /// How many connections are in which state.
     async fn states(&self) -> BTreeMap<String, i64> {
-        let url = format!("sqlite://{}", self.world.app.data_dir().join("tokenry.db").display());
-        let mut database = SqliteConnection::connect(&url).await.unwrap();
-        let sql = "SELECT state, COUNT(*) FROM connections GROUP BY state";
-        let rows: Vec<(String, i64)> = sqlx::query_as(sql).fetch_all(&mut database).await.unwrap();
+        let rows =
+            self.world.rows("SELECT state, CAST(COUNT(*) AS BIGINT) FROM connections GROUP BY state").await;
         rows.into_iter().collect()
     }
 

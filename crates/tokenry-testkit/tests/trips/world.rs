@@ -4,7 +4,9 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tokenry::config::Config;
+use tokenry_model::ExposeSecret as _;
 use tokenry_oauth::ProviderSettings;
 use tokenry_sandbox::{Client, Sandbox, SandboxOptions, Seen};
 use tokenry_testkit::app::{
@@ -25,6 +27,17 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Words and numbers that the database holds, whichever it is, read behind the app's back.
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<(String, i64)> {
+        let (url, sql) = (self.app.config.database_url.expose_secret(), AssertSqlSafe(sql.to_owned()));
+        if url.starts_with("sqlite:") {
+            let mut database = SqliteConnection::connect(url).await.unwrap();
+            return sqlx::query_as(sql).fetch_all(&mut database).await.unwrap();
+        }
+        let mut database = PgConnection::connect(url).await.unwrap();
+        sqlx::query_as(sql).fetch_all(&mut database).await.unwrap()
+    }
+
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
