@@ -1,5 +1,6 @@
 //! `tokenry backup`, `tokenry restore` and `tokenry migrate-store`: the whole state, put somewhere else.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -116,10 +117,11 @@ async fn advise(config: &Config, to: &Path) -> anyhow::Result<()> {
 fn contents(made: &BackedUp) -> String {
     let mut text = format!("  of {}, schema {}\n", made.made_at, made.schema);
     for (table, rows) in &made.tables {
-        text.push_str(&format!("  {rows:>10}  {table}\n"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {rows:>10}  {table}");
     }
     if made.spooled > 0 {
-        text.push_str(&format!("  {:>10}  answers that wait in the spool\n", made.spooled));
+        let _ = writeln!(text, "  {:>10}  answers that wait in the spool", made.spooled);
     }
     text
 }

@@ -1,6 +1,6 @@
 //! One end of a move: a single connection to either database, and what only that database is asked.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteLockingMode, SqliteSynchronous};
@@ -292,14 +292,7 @@ async fn open_postgres(url: &str, wanted: Use) -> Result<PgConnection, StoreErro
     match wanted {
         Use::Look => {}
         Use::Alone => {
-            let others = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
-                          AND application_name = 'tokenry' AND pid <> pg_backend_pid()";
-            let (others,): (i64,) = sqlx::query_as(others).fetch_one(&mut connection).await?;
-            if others > 0 {
-                return Err(StoreError::Copy(format!(
-                    "the database is in use: {others} connections of servers are open. Stop every server on it first"
-                )));
-            }
+            must_be_alone(&mut connection).await?;
             let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
             sqlx::query(begin).execute(&mut connection).await?;
         }
@@ -308,4 +301,23 @@ async fn open_postgres(url: &str, wanted: Use) -> Result<PgConnection, StoreErro
         }
     }
     Ok(connection)
+}
+
+/// Whoever has just left may still be on the list for a moment.
+async fn must_be_alone(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
+               AND application_name = 'tokenry' AND pid <> pg_backend_pid()";
+    let began = Instant::now();
+    loop {
+        let (others,): (i64,) = sqlx::query_as(sql).fetch_one(&mut *connection).await?;
+        if others == 0 {
+            return Ok(());
+        }
+        if began.elapsed() >= BUSY_TIMEOUT {
+            return Err(StoreError::Copy(format!(
+                "the database is in use: {others} connections of servers are open. Stop every server on it first"
+            )));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

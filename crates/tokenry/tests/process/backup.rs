@@ -151,7 +151,7 @@ async fn a_refresh_token_that_was_spent_since_the_backup_is_tried_once_and_what_
             assert_eq!(user.detail(*id).await["state"], "reconnect_required");
         }
     }
-    assert_eq!(sandbox.seen("reuses_detected").await, 6, "each once");
+    assert_eq!((sandbox.seen("reuses_detected").await, sandbox.seen("refresh_attempts").await), (6, 12));
     // The provider was as well as ever: nobody else waits for it.
     for (name, ids) in &unspent {
         let user = server.log_in(name).await;

@@ -1,11 +1,10 @@
 //! `tokenry export` and `tokenry import`: two installations, one provider that notices reuse, and kills in between.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use tokenry_testkit::app::{PASSWORD, TestUser};
+use tokenry_testkit::app::TestUser;
 
 use crate::process::Home;
 use crate::server::{SandboxProcess, Server, borrowed, free_port};
@@ -257,7 +256,7 @@ async fn a_file_that_was_changed_cut_or_sealed_for_somebody_else_brings_nothing(
         there.run(&["import", "in"]).refused()
     };
     let header = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
-    for at in [header + 5, header + 60, whole.len() / 2, whole.len() - 1] {
+    for at in [header + 5, header + 60, whole.len() - 1] {
         let mut changed = whole.clone();
         changed[at] ^= 1;
         assert!(import(&changed).contains("does not open"), "byte {at}");
@@ -298,7 +297,4 @@ async fn a_grant_that_this_server_could_not_refresh_is_left_out_and_comes_when_t
     there.env.push(("TOKENRY_PROVIDERS__SANDBOX__CLIENT_ID", crate::server::CLIENT_ID.to_owned()));
     there.run(&["import", "out.export", "--user", "carl"]).ok();
     assert_eq!(owner.list().await.len(), 2);
-    assert!(Path::new(&there.file("out.export")).exists());
-    let body = serde_json::json!({"username": "carl", "password": PASSWORD});
-    there.server().api().post("/api/auth/login", &body).await.expect(StatusCode::OK);
 }
