@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 
+use crate::commits::Writer;
 use crate::error::StoreError;
 use crate::reads::Reads;
 use crate::{postgres, sqlite};
@@ -20,7 +21,7 @@ pub struct Store {
 #[derive(Clone)]
 pub(crate) enum Database {
     /// One file. SQLite allows one writer at a time, so there is one, and nobody waits on a lock inside the process.
-    Sqlite { reader: SqlitePool, writer: SqlitePool },
+    Sqlite { reader: SqlitePool, writer: Writer },
     /// A server, which any number of replicas share.
     Postgres { pool: PgPool },
 }
@@ -46,10 +47,10 @@ impl Default for Pool {
     }
 }
 
-/// Runs the same code on whichever database this is. `read` and `write` give a pool, `begin` a transaction.
+/// Runs the same code on whichever database this is. `read` and `write` give what runs a statement, `begin` a transaction.
 ///
-/// On SQLite a transaction holds the write lock from its beginning (a lock taken later could fail half-way). On PostgreSQL
-/// it is READ COMMITTED: what it read may have changed by the time it writes, so a write says itself what it needs
+/// On SQLite a write holds the write lock from its beginning (a lock taken later could fail half-way), and shares its
+/// [commit](crate::commits) with others. On PostgreSQL a transaction is READ COMMITTED: what it read may have changed by the time it writes, so a write says itself what it needs
 /// (compare-and-set), and the first statement on a row is the one that changes it.
 macro_rules! on {
     ($store:expr, read, |$pool:ident| $body:expr) => {
@@ -60,15 +61,24 @@ macro_rules! on {
     };
     ($store:expr, write, |$pool:ident| $body:expr) => {
         match &$store.db {
-            $crate::database::Database::Sqlite { writer: $pool, .. } => $body,
+            $crate::database::Database::Sqlite { writer, .. } => {
+                let mut turn = writer.turn().await?;
+                let $pool = turn.connection()?;
+                let result = $body;
+                turn.leave().await?;
+                result
+            }
             $crate::database::Database::Postgres { pool: $pool } => $body,
         }
     };
     ($store:expr, begin, |$tx:ident| $body:expr) => {
         match &$store.db {
             $crate::database::Database::Sqlite { writer, .. } => {
-                let mut $tx = writer.begin_with("BEGIN IMMEDIATE").await?;
-                $body
+                let mut turn = writer.turn().await?;
+                let mut $tx = sqlx::Connection::begin(turn.connection()?).await?;
+                let result = $body;
+                turn.leave().await?;
+                result
             }
             $crate::database::Database::Postgres { pool } => {
                 let mut $tx = pool.begin().await?;
@@ -184,7 +194,7 @@ impl Store {
         match &self.db {
             Database::Sqlite { reader, writer } => {
                 reader.close().await;
-                writer.close().await;
+                writer.pool().close().await;
             }
             Database::Postgres { pool } => pool.close().await,
         }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod backup;
+mod commits;
 mod connections;
 mod credentials;
 mod database;

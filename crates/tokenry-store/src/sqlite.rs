@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+use crate::commits::Writer;
 use crate::database::{Database, refuse_url};
 use crate::error::StoreError;
 
@@ -36,7 +37,7 @@ pub(crate) async fn open(url: &str) -> Result<Database, StoreError> {
     sqlx::migrate!("./migrations/sqlite").run_direct(None, &mut *tx, false).await?;
     tx.commit().await?;
     let reader = pool().max_connections(READERS).connect_with(options.pragma("query_only", "ON")).await?;
-    Ok(Database::Sqlite { reader, writer })
+    Ok(Database::Sqlite { reader, writer: Writer::new(writer) })
 }
 
 fn pool() -> SqlitePoolOptions {
@@ -62,7 +63,7 @@ pub(crate) async fn look(url: &str, table: &str) -> Result<Option<Database>, Sto
     let reader = pool().max_connections(1).connect_with(options).await?;
     let find = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = $1";
     let found = sqlx::query(find).bind(table).fetch_optional(&reader).await?;
-    Ok(found.map(|_| Database::Sqlite { writer: reader.clone(), reader }))
+    Ok(found.map(|_| Database::Sqlite { writer: Writer::new(reader.clone()), reader }))
 }
 
 /// The file that a `sqlite://` URL names.
@@ -96,7 +97,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite://{}/tokenry.db", dir.path().display())).await.unwrap();
         let Database::Sqlite { reader, writer } = &store.db else { panic!("it is another database") };
-        for (pool, query_only) in [(writer, 0), (reader, 1)] {
+        for (pool, query_only) in [(writer.pool(), 0), (reader, 1)] {
             let text = async |sql: &'static str| {
                 let (value,): (String,) = sqlx::query_as(sql).fetch_one(pool).await.unwrap();
                 value
@@ -119,9 +120,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite://{}/tokenry.db", dir.path().display())).await.unwrap();
         let Database::Sqlite { writer, .. } = &store.db else { panic!("it is another database") };
-        let (pages,): (i64,) = sqlx::query_as("PRAGMA page_count").fetch_one(writer).await.unwrap();
+        let (pages,): (i64,) = sqlx::query_as("PRAGMA page_count").fetch_one(writer.pool()).await.unwrap();
         let full = format!("PRAGMA max_page_count = {}", pages + 2);
-        sqlx::query(sqlx::AssertSqlSafe(full)).execute(writer).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(full)).execute(writer.pool()).await.unwrap();
         let now = tokenry_model::Timestamp::from_micros(1);
         let buckets: Vec<[u8; 32]> =
             (0..5000_u16).map(|n| [n.to_be_bytes(); 16].concat().try_into().unwrap()).collect();

@@ -123,3 +123,51 @@ async fn what_one_has_written_the_other_reads_at_once() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn writers_that_fail_or_hang_up_take_nobody_elses_write_along() {
+    for db in stores().await {
+        let ada = db.user().await;
+        db.add_grant(ada, "taken").await;
+        let mut work = Vec::new();
+        for number in 0..200_u64 {
+            let store = db.store.clone();
+            let task = tokio::spawn(async move {
+                // Every fourth wants what is there already, and every fifth cannot be sealed.
+                let account = if number % 4 == 1 { "taken".to_owned() } else { number.to_string() };
+                let seal = |_| match number % 5 {
+                    2 => Err(StoreError::Conflict),
+                    _ => Ok(sealed("a", None)),
+                };
+                store.insert_connection(&grant(ada, &account), NOW, seal).await
+            });
+            if number % 7 == 3 {
+                let handle = task.abort_handle();
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_micros(number * 20)).await;
+                    handle.abort();
+                });
+            }
+            work.push((number, task));
+        }
+        let mut acknowledged = BTreeSet::new();
+        for (number, task) in work {
+            match tokio::time::timeout(Duration::from_mins(1), task).await.expect("a writer waits for ever") {
+                Ok(Ok(id)) => drop(acknowledged.insert(id)),
+                Ok(Err(StoreError::Conflict)) => assert!(number % 4 == 1 || number % 5 == 2, "{number}"),
+                Ok(Err(error)) => panic!("{}: {error}", db.name),
+                Err(ended) => assert!(ended.is_cancelled() && number % 7 == 3),
+            }
+        }
+        let list = db.store.list_connections(ada, 0, 1000).await.unwrap().unwrap();
+        let there: BTreeSet<_> = list.connections.iter().map(|each| each.id).collect();
+        assert!(acknowledged.len() > 90 && acknowledged.is_subset(&there), "{}", db.name);
+        // What nobody was told of is there whole, or not at all.
+        assert!(list.connections.iter().all(|each| !each.access_token.as_bytes().is_empty()), "{}", db.name);
+        assert_eq!(
+            list.connections.iter().filter(|each| each.account.as_ref().unwrap().id == "taken").count(),
+            1
+        );
+        db.store.ping().await.unwrap();
+    }
+}
