@@ -61,16 +61,17 @@ impl Store {
                          keep_at = NULL, failures = 0, retry_at = NULL, refused_at = NULL, generation = generation + 1, \
                          lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
                          WHERE deleted_at IS NULL AND kind = 'oauth2' AND state IN ('ok', 'quarantined')";
-        // What a copy revokes, the original would lose.
-        let forget = "DELETE FROM revocations";
-        let rename = "DELETE FROM installation WHERE name = 'id'";
+        // What a copy revokes, the original would lose; grants that nobody claims are revoked as well.
+        let forget =
+            ["DELETE FROM revocations", "DELETE FROM flows", "DELETE FROM installation WHERE name = 'id'"];
         let sign_out = "DELETE FROM signing_keys";
         let rows = on!(self, begin, |tx| {
             let sql = if copy { hand_over } else { doubt };
             let done = sqlx::query(sql).bind(why).execute(&mut *tx).await?;
             if copy {
-                sqlx::query(forget).execute(&mut *tx).await?;
-                sqlx::query(rename).execute(&mut *tx).await?;
+                for sql in forget {
+                    sqlx::query(sql).execute(&mut *tx).await?;
+                }
             }
             sqlx::query(sign_out).execute(&mut *tx).await?;
             tx.commit().await?;
