@@ -38,6 +38,7 @@ proofs: ## the long versions of tests: see CONTRIBUTING.md
 	TOKENRY_TEST_ROUNDS=100 cargo test --locked --package tokenry --test lease -- --nocapture
 	TOKENRY_TEST_ROUNDS=200 cargo test --locked --package tokenry --test crash -- --nocapture
 	TOKENRY_TEST_CONNECTIONS=10000 cargo test --locked --package tokenry-testkit --test due -- --nocapture
+	TOKENRY_TEST_CONNECTIONS=100000 cargo test --locked --package tokenry --test process migrate -- --nocapture
 	TOKENRY_TEST_CONNECTIONS=100000 cargo test --locked --package tokenry --test key_rotation -- --nocapture --test-threads 1
 	TOKENRY_TEST_SECONDS=300 cargo test --locked --package tokenry --test torture -- --nocapture
 	TOKENRY_TEST_CASES=2000 cargo test --locked --package tokenry-testkit --test schemathesis -- --nocapture

@@ -276,12 +276,7 @@ struct Told {
 /// The keys that an answer was sealed with.
 pub(crate) fn keys_of(answer: &Spooled) -> BTreeSet<u32> {
     let sealed = [Some(&answer.sealed.access), answer.sealed.refresh.as_ref(), answer.spent.as_ref()];
-    sealed
-        .into_iter()
-        .flatten()
-        .filter_map(|sealed| Vault::key_of(sealed).ok())
-        .map(KeyId::get)
-        .collect()
+    sealed.into_iter().flatten().filter_map(|sealed| Vault::key_of(sealed).ok()).map(KeyId::get).collect()
 }
 
 /// The value sealed with the current key; nothing if it is already.

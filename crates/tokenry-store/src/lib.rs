@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod audit;
+mod backup;
 mod commits;
 mod connections;
 mod credentials;
@@ -11,11 +12,14 @@ mod flows;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod fuzz;
+mod handover;
 mod health;
+mod installation;
 mod keys;
 mod leases;
 mod listing;
 mod logins;
+mod moving;
 mod postgres;
 mod quotas;
 mod reads;
@@ -29,14 +33,17 @@ mod sqlite;
 mod users;
 
 pub use audit::{AuditHead, AuditRow, AuditWanted};
+pub use backup::{BackedUp, back_up, check_backup, unpack_backup};
 pub use connections::{NewConnection, NewCredential, Owned, OwnedList, SealedCredential};
 pub use database::{Pool, Store};
 pub use devices::DeviceFlow;
 pub use error::StoreError;
 pub use flows::{FlowClaim, NewFlow, Parked};
+pub use handover::{Brought, Exportable};
 pub use keys::{StoredKey, StoredSigningKey};
 pub use listing::Wanted;
 pub use logins::Bucket;
+pub use moving::{Described, MovedStore, describe, move_store, take_back_store};
 pub use reads::Ready;
 pub use renewals::{Due, Ending, Failed};
 pub use reseal::{SealedCount, SealedPlace, SealedValue};

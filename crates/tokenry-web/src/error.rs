@@ -153,6 +153,7 @@ impl From<&BrokerError> for ApiError {
                 say(StatusCode::SERVICE_UNAVAILABLE, "audit_unavailable").retry_after(SHORTLY)
             }
             BrokerError::ReconnectRequired { .. } => say(StatusCode::CONFLICT, "reconnect_required"),
+            BrokerError::HandedOver { .. } => say(StatusCode::CONFLICT, "handed_over"),
             BrokerError::ProviderNotSupported { .. } => say(StatusCode::CONFLICT, "provider_not_supported"),
             BrokerError::ProviderNotConfigured { .. } | BrokerError::ProviderGone { .. } => {
                 say(StatusCode::CONFLICT, "provider_not_configured")

@@ -4,7 +4,9 @@
 mod audit_command;
 mod cli;
 mod key_verbs;
+mod portable_command;
 mod provider_command;
+mod store_command;
 
 use std::process::ExitCode;
 

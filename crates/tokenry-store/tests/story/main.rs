@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod backup;
 mod connections;
 mod corrupt;
 mod credentials;
@@ -16,9 +17,11 @@ mod devices;
 mod file;
 mod fixture;
 mod flows;
+mod handover;
 mod health;
 mod keys;
 mod logins;
+mod moving;
 mod postgres;
 mod processes;
 mod quotas;

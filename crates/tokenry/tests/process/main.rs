@@ -8,6 +8,7 @@
 )]
 
 mod audit;
+mod backup;
 mod commands;
 mod demo;
 mod keys;
@@ -15,6 +16,8 @@ mod kill;
 mod leaks;
 mod log_lines;
 mod master_key;
+mod migrate;
+mod portable;
 mod process;
 mod provider;
 mod provider_command;
