@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokenry_broker::Claims;
-use tokenry_model::{ConnectionId, SecretString};
+use tokenry_model::{ConnectionId, ExposeSecret, SecretString};
 
 use crate::address::origin_of;
 use crate::error::ApiError;
@@ -34,9 +34,8 @@ impl FromRequestParts<App> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        use tokenry_model::ExposeSecret as _;
         let token = access_token(&parts.headers);
-        let text = token.as_ref().map(|token| token.expose_secret());
+        let text = token.as_ref().map(ExposeSecret::expose_secret);
         let claims = app.broker.authenticate(text, origin_of(parts, app)).await?;
         Ok(Self { claims, token: token.unwrap_or_default() })
     }
@@ -211,7 +210,6 @@ mod tests {
 
     #[test]
     fn a_token_is_taken_as_it_is_or_after_bearer() {
-        use tokenry_model::ExposeSecret as _;
         let of = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::AUTHORIZATION, value.parse().unwrap());

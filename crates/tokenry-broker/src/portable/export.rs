@@ -86,7 +86,7 @@ impl Broker {
             None => None,
             Some(name) => Some(self.user_named(name).await?),
         };
-        let mut writing = match self.go_on_with(file, secret, wanted)? {
+        let mut writing = match Self::go_on_with(file, secret, wanted)? {
             Left::Torn(head, writer) => {
                 let done = Exported { went_on: true, ..Exported::default() };
                 Writing { file, secret, head, writer, done, tail: Tail::default() }
@@ -159,7 +159,6 @@ impl Broker {
 
     /// Finds the end of what an interrupted hand-over has left.
     fn go_on_with(
-        &self,
         file: &mut File,
         secret: &ExportSecret,
         wanted: &ExportWanted,
@@ -288,7 +287,7 @@ impl Broker {
             writing.head.export
         );
         while !open.is_empty() {
-            self.check_written(writing, false)?;
+            Self::check_written(writing, false)?;
             crash::point("export-written");
             let mut later = Vec::new();
             for seen in open {
@@ -327,17 +326,17 @@ impl Broker {
     /// Writes the end, without which nobody imports it.
     fn finish_export(&self, mut writing: Writing<'_>) -> Result<Exported, PortableError> {
         // The first chunk is no record.
-        writing.tail.records = self.check_written(&mut writing, false)? - 1;
+        writing.tail.records = Self::check_written(&mut writing, false)? - 1;
         writing.done.copies += writing.done.held.len();
         writing.done.connections -= writing.tail.gone.len();
         writing.tail.connections = writing.done.connections;
         writing.writer.write(writing.file, &writing.tail, true, &*self.random)?;
-        self.check_written(&mut writing, true)?;
+        Self::check_written(&mut writing, true)?;
         Ok(writing.done)
     }
 
     /// Brings the file to the disk, and reads it again from its first byte to its last. Returns how many chunks there are.
-    fn check_written(&self, writing: &mut Writing<'_>, whole: bool) -> Result<u64, PortableError> {
+    fn check_written(writing: &mut Writing<'_>, whole: bool) -> Result<u64, PortableError> {
         writing.file.sync_all()?;
         writing.file.rewind()?;
         let mut reader = Reader::open(BufReader::new(&*writing.file), writing.secret)?;

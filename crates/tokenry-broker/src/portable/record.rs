@@ -1,7 +1,7 @@
 //! What an export says of a connection, as JSON. It is sealed at once, and wiped when it was read.
 
 use serde::{Deserialize, Serialize, Serializer};
-use tokenry_model::{ExposeSecret as _, ProviderId, Scopes, SecretString, Values};
+use tokenry_model::{ExposeSecret, ProviderId, Scopes, SecretString, Values};
 use zeroize::Zeroizing;
 
 /// The first chunk: what the export is.
@@ -72,7 +72,7 @@ fn write_optional_secret<S: Serializer>(
     secret: &Option<SecretString>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    secret.as_ref().map(|secret| secret.expose_secret()).serialize(serializer)
+    secret.as_ref().map(ExposeSecret::expose_secret).serialize(serializer)
 }
 
 /// As JSON, in memory that wipes itself.

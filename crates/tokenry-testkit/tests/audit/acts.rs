@@ -1,5 +1,6 @@
 //! Each act yields exactly its row.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -53,7 +54,7 @@ impl World {
         async move {
             let rows = rows_after(&self.app, self.seen).await;
             self.seen = rows.last().map_or(self.seen, |line| line.row.seq);
-            self.text.push_str(&format!("{rows:?}"));
+            write!(self.text, "{rows:?}").unwrap();
             let mut found: Vec<String> = rows.iter().map(short).collect();
             let mut expected: Vec<String> = expected.iter().map(|row| (*row).to_owned()).collect();
             found.sort();
