@@ -118,7 +118,7 @@ impl Turn {
         drop(self);
         let done = done.wait_for(Option::is_some).await.map_err(|_| sqlx::Error::WorkerCrashed)?;
         match &*done {
-            Some(Err(why)) => Err(StoreError::Unavailable(sqlx::Error::Protocol(why.clone()))),
+            Some(Err(why)) => Err(StoreError::shared(why)),
             _ => Ok(()),
         }
     }

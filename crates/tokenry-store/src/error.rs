@@ -72,6 +72,11 @@ impl StoreError {
         }
     }
 
+    /// What failed for several at once, told to one of them.
+    pub(crate) fn shared(why: &str) -> Self {
+        Self::Unavailable(sqlx::Error::Io(std::io::Error::other(why)))
+    }
+
     /// Whether the database gave this up because somebody else held the rows it wanted, in another order: it wrote nothing,
     /// and the next try will do.
     pub(crate) fn is_collision(&self) -> bool {

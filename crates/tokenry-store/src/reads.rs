@@ -111,7 +111,7 @@ async fn serve(db: Database, queue: Arc<Mutex<mpsc::Receiver<Reader>>>) {
             Err(error) => {
                 let why = error.to_string();
                 for reader in readers.drain(..) {
-                    let error = StoreError::Unavailable(sqlx::Error::Protocol(why.clone()));
+                    let error = StoreError::shared(&why);
                     let _ = reader.answer.send(Err(error));
                 }
             }
