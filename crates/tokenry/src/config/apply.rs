@@ -140,7 +140,7 @@ fn command(raw: Raw) -> Result<Result<Vec<String>, Wrong>, WrongType> {
         } else {
             Ok(text.split_whitespace().map(str::to_owned).collect())
         }),
-        other => list(other).map(Ok),
+        given @ Raw::Toml(_) => list(given).map(Ok),
     }
 }
 
