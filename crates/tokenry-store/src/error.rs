@@ -79,17 +79,17 @@ impl StoreError {
         }
     }
 
-    /// What failed for several at once, told to one of them.
-    pub(crate) fn shared(why: &str) -> Self {
-        Self::Unavailable(sqlx::Error::Io(std::io::Error::other(why)))
-    }
-
     /// Turns the violation of a reference to a data key into [`StoreError::KeyInUse`].
     pub(crate) fn or_key_in_use(error: sqlx::Error) -> Self {
         match error.as_database_error() {
             Some(db) if db.is_foreign_key_violation() => Self::KeyInUse,
             _ => error.into(),
         }
+    }
+
+    /// What failed for several at once, told to one of them.
+    pub(crate) fn shared(why: &str) -> Self {
+        Self::Unavailable(sqlx::Error::Io(std::io::Error::other(why)))
     }
 
     /// Whether the database gave this up because somebody else held the rows it wanted, in another order: it wrote nothing,

@@ -217,17 +217,21 @@ async fn the_master_key_may_come_from_a_command_whose_parts_two_people_hold() {
 #[test]
 fn a_command_that_gives_no_master_key_is_told_without_what_it_printed() {
     let home = Home::new();
+    let serve = |command: &str| {
+        let env = [("TOKENRY_MASTER_KEY_COMMAND", command), ("TOKENRY_LISTEN", "127.0.0.1:0")];
+        home.run(&["serve"], &env)
+    };
     let failing = script(&home, "failing", "echo sentinel-output; echo 'the vault is sealed' >&2; exit 7");
-    let error = home.run(&["serve"], &[("TOKENRY_MASTER_KEY_COMMAND", &failing)]).refused();
+    let error = serve(&failing).refused();
     assert!(error.contains("the vault is sealed") && error.contains("exit status: 7"), "{error}");
     assert!(!error.contains("sentinel-output"), "{error}");
     let odd = script(&home, "odd", "echo sentinel-output");
-    let error = home.run(&["serve"], &[("TOKENRY_MASTER_KEY_COMMAND", &odd)]).refused();
+    let error = serve(&odd).refused();
     assert!(error.contains("is not a master key") && !error.contains("sentinel-output"), "{error}");
-    let error = home.run(&["serve"], &[("TOKENRY_MASTER_KEY_COMMAND", "/nowhere/at-all")]).refused();
+    let error = serve("/nowhere/at-all").refused();
     assert!(error.contains("cannot be run"), "{error}");
     for bad in ["[1]", "[]", "[\"\"]"] {
-        let error = home.run(&["serve"], &[("TOKENRY_MASTER_KEY_COMMAND", bad)]).refused();
+        let error = serve(bad).refused();
         assert!(error.contains("TOKENRY_MASTER_KEY_COMMAND must be a program"), "{error}");
     }
     assert!(!home.database().exists());

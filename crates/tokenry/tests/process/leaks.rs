@@ -385,10 +385,14 @@ impl Scene {
         for file in std::fs::read_dir(dir).unwrap() {
             let path = file.unwrap().path();
             if path.is_dir() {
-                // Room that is set aside, and nothing in it.
+                // Room that is set aside, and nothing in it; and the spool's name.
                 for room in std::fs::read_dir(&path).unwrap() {
                     let room = room.unwrap().path();
-                    assert!(room.extension().is_some_and(|e| e == "reserve"), "{}", room.display());
+                    assert!(
+                        room.extension().is_some_and(|e| e == "reserve") || room.ends_with("name"),
+                        "{}",
+                        room.display()
+                    );
                     self.watch.check(&room.display().to_string(), &std::fs::read(&room).unwrap());
                 }
                 names.push("spool".to_owned());
