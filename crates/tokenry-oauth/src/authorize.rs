@@ -73,6 +73,17 @@ impl OAuth {
         Ok(Authorization { url, token_url: ends.token, good_for })
     }
 
+    /// Whether a request is pushed before a person is sent off with it: then writing the authorize URL is a call.
+    ///
+    /// # Errors
+    /// As [`OAuth::authorize`]: with discovery, whatever a call can end in.
+    pub async fn pushes(&self, provider: &Provider) -> Result<bool, OAuthError> {
+        if provider.not_supported().is_some() || provider.kind() != Kind::Oauth2 {
+            return Ok(false);
+        }
+        Ok(self.endpoints(provider).await?.pushed.is_some())
+    }
+
     /// Pushes the request (RFC 9126 §2.1). What the person takes along is only its name.
     async fn push(
         &self,

@@ -148,7 +148,7 @@ impl OAuth {
         }
         let answer = match self.ask(provider, ends.ask_token(provider, fields, &[code])).await {
             Ok(answer) => answer,
-            Err(OAuthError::RateLimited { .. }) => return Ok(DevicePoll::SlowDown),
+            Err(OAuthError::RateLimited { retry_after: None }) => return Ok(DevicePoll::SlowDown),
             Err(OAuthError::Refused { code, description, meaning }) => {
                 return match code.as_str() {
                     "authorization_pending" => Ok(DevicePoll::Pending),

@@ -115,7 +115,7 @@ pub(crate) fn account(provider: &Provider, members: &Members) -> Result<Account,
     let id = paths
         .iter()
         .find_map(|path| at(members, path).and_then(text))
-        .filter(|id| id.len() <= MAX_ID_BYTES && !id.chars().any(char::is_control))
+        .filter(|id| id.len() <= MAX_ID_BYTES && id.chars().all(is_shown))
         .ok_or_else(|| {
             OAuthError::nonsense(format!("the account has no usable id at {}", paths.join(" or ")))
         })?;
@@ -127,5 +127,10 @@ pub(crate) fn label(members: &Members, paths: &[String]) -> Option<String> {
     paths
         .iter()
         .find_map(|path| at(members, path).and_then(text))
-        .map(|word| word.chars().filter(|c| !c.is_control()).take(200).collect())
+        .map(|word| word.chars().filter(|c| is_shown(*c)).take(200).collect())
+}
+
+/// Whether a character can stand in a word for an account: none that ends a line, or turns around what is beside it.
+fn is_shown(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -36,6 +36,8 @@ mod provider_file;
 #[cfg(test)]
 mod quirk_tests;
 mod readiness;
+#[cfg(test)]
+mod rebinding_tests;
 mod revoke;
 mod sanitise;
 mod settings;

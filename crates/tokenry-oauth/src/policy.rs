@@ -1,8 +1,10 @@
 //! The outbound policy: where Tokenry goes, and where it does not, whatever a URL or a name server says.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
@@ -104,19 +106,41 @@ impl Admit {
     }
 }
 
+/// What turns names into addresses.
+pub(crate) trait Names: Send + Sync + fmt::Debug {
+    /// All addresses of a name; the port is of no account.
+    fn look_up(&self, name: String) -> Found;
+}
+
+/// Addresses that are still looked for.
+pub(crate) type Found = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
+/// The names as the machine knows them.
+#[derive(Debug)]
+pub(crate) struct SystemNames;
+
+impl Names for SystemNames {
+    fn look_up(&self, name: String) -> Found {
+        Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect()) })
+    }
+}
+
 /// Resolves names and refuses those that lead where the policy does not go.
 ///
 /// The addresses that were checked are the ones that are connected to, so a name that changes its answer
 /// between check and use (DNS rebinding) gains nothing.
 #[derive(Debug)]
-pub(crate) struct GuardedResolver(pub(crate) Admit);
+pub(crate) struct GuardedResolver {
+    pub(crate) admit: Admit,
+    pub(crate) names: Arc<dyn Names>,
+}
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let admit = self.0;
+        let (admit, found) = (self.admit, self.names.look_up(name.as_str().to_owned()));
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            Ok(Box::new(admit.judge(name.as_str(), found)?.into_iter()) as Addrs)
+            let admitted = admit.judge(name.as_str(), found.await?)?;
+            Ok(Box::new(admitted.into_iter()) as Addrs)
         })
     }
 }
@@ -205,7 +229,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_is_judged_by_the_address_it_leads_to() {
-        let resolve = async |admit| GuardedResolver(admit).resolve("localhost".parse().unwrap()).await;
+        let resolve = async |admit| {
+            let guarded = GuardedResolver { admit, names: Arc::new(SystemNames) };
+            guarded.resolve("localhost".parse().unwrap()).await
+        };
         let Err(error) = resolve(Admit::PublicOnly).await else { panic!("localhost was let through") };
         assert!(error.downcast_ref::<ForbiddenName>().is_some(), "{error}");
         for admit in [Admit::PublicAndPrivate, Admit::PrivateOnly] {

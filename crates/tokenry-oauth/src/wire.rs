@@ -14,7 +14,7 @@ use tokenry_model::{Clock, Timestamp};
 use url::Url;
 
 use crate::data::Encoding;
-use crate::policy::{Admit, ForbiddenName, GuardedResolver};
+use crate::policy::{Admit, ForbiddenName, GuardedResolver, Names, SystemNames};
 use crate::sanitise::sanitise;
 use crate::{OAuthError, OutboundPolicy};
 
@@ -50,9 +50,17 @@ pub(crate) struct Answer {
 
 impl Wire {
     pub(crate) fn new(policy: OutboundPolicy, clock: Arc<dyn Clock>) -> Result<Self, OAuthError> {
+        Self::with_names(policy, clock, &(Arc::new(SystemNames) as Arc<dyn Names>))
+    }
+
+    pub(crate) fn with_names(
+        policy: OutboundPolicy,
+        clock: Arc<dyn Clock>,
+        names: &Arc<dyn Names>,
+    ) -> Result<Self, OAuthError> {
         Ok(Self {
-            https: client(&policy, Admit::over_tls(policy.allow_private))?,
-            http: client(&policy, Admit::PrivateOnly)?,
+            https: client(&policy, Admit::over_tls(policy.allow_private), Arc::clone(names))?,
+            http: client(&policy, Admit::PrivateOnly, Arc::clone(names))?,
             policy,
             clock,
         })
@@ -160,10 +168,10 @@ impl Wire {
     }
 }
 
-fn client(policy: &OutboundPolicy, admit: Admit) -> Result<Client, OAuthError> {
+fn client(policy: &OutboundPolicy, admit: Admit, names: Arc<dyn Names>) -> Result<Client, OAuthError> {
     Client::builder()
         .user_agent(concat!("tokenry/", env!("CARGO_PKG_VERSION")))
-        .dns_resolver(GuardedResolver(admit))
+        .dns_resolver(GuardedResolver { admit, names })
         .https_only(!matches!(admit, Admit::PrivateOnly))
         // A proxy would resolve names in our place.
         .no_proxy()

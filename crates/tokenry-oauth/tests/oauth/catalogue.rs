@@ -287,3 +287,32 @@ fn a_service_says_what_a_person_needs_to_know() {
     assert_eq!(find("twitter").id.as_str(), "x");
     assert_eq!(find("microsoft").api_base_url().unwrap().as_str(), "https://graph.microsoft.com/");
 }
+
+/// Implicit grants (RFC 9700 §2.1.2) and people's passwords (§2.4) are asked for nowhere: neither by what every request has,
+/// nor by what a data file adds to it.
+#[test]
+fn no_service_is_asked_for_an_implicit_grant_or_with_a_person_s_password() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/providers");
+    let mut read = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let table: toml::Table = std::fs::read_to_string(&path).unwrap().parse().unwrap();
+        let at = |words: &[&str]| {
+            let (last, way) = words.split_last().unwrap();
+            way.iter().try_fold(&table, |inner, word| inner.get(*word)?.as_table())?.get(*last)
+        };
+        for place in [&["authorize", "params"][..], &["token", "params"], &["refresh", "params"]] {
+            let params = at(place).and_then(toml::Value::as_table);
+            for name in ["response_type", "grant_type", "username", "password"] {
+                let added = params.is_some_and(|params| params.contains_key(name));
+                assert!(!added, "{}: {name} in {place:?}", path.display());
+            }
+        }
+        for place in [&["refresh", "grant"][..], &["token", "upgrade", "grant"]] {
+            let grant = at(place).and_then(toml::Value::as_str).unwrap_or_default();
+            assert!(!["password", "implicit"].contains(&grant), "{}: {grant}", path.display());
+        }
+        read += 1;
+    }
+    assert!(read > 300, "{read}");
+}

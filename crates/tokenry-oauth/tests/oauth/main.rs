@@ -5,6 +5,7 @@
 mod authorize;
 mod catalogue;
 mod discovery;
+mod endless;
 mod fake;
 mod identity;
 mod outbound;
