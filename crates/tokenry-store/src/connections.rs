@@ -197,16 +197,33 @@ impl Store {
         now: Timestamp,
         seal: impl FnOnce(ConnectionId) -> Result<SealedCredential, E> + Send,
     ) -> Result<ConnectionId, E> {
+        self.insert_connection_within(0, new, now, seal).await
+    }
+
+    /// Adds a connection, as [`Store::insert_connection`], if the user then has no more than `most`; 0: any number. The
+    /// statement that writes counts as well, so that what many do at once adds up; where a database lets statements run
+    /// side by side (READ COMMITTED), as many too many can come in as are written at the same moment.
+    ///
+    /// # Errors
+    /// Those of [`Store::insert_connection`]; [`StoreError::Full`].
+    pub async fn insert_connection_within<E: From<StoreError>>(
+        &self,
+        most: i64,
+        new: &NewConnection,
+        now: Timestamp,
+        seal: impl FnOnce(ConnectionId) -> Result<SealedCredential, E> + Send,
+    ) -> Result<ConnectionId, E> {
         let insert = "INSERT INTO connections (user_id, name, token_type, provider, kind, state, account_id, \
                       account_label, requested_scopes, scopes, settings, sealed_access, expires_at, due_at, renew_at, \
                       keep_at, ends_at, idle_ends_at, connected_at, created_at, updated_at) \
-                      VALUES ($1, $2, $3, $4, $5, 'ok', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18, \
-                      $18) RETURNING id";
+                      SELECT $1, $2, $3, $4, $5, 'ok', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18, \
+                      $18 WHERE $19 = 0 OR (SELECT COUNT(*) FROM connections \
+                      WHERE user_id = $1 AND deleted_at IS NULL) < $19 RETURNING id";
         let fill = "UPDATE connections SET sealed_access = $2, sealed_refresh = $3 WHERE id = $1";
         let [expires, due, renew, keep, ends, idle] = new.credential.times.to_micros();
         let run = async {
             on!(self, begin, |tx| {
-                let (id,): (i64,) = sqlx::query_as(insert)
+                let row: Option<(i64,)> = sqlx::query_as(insert)
                     .bind(new.user_id.get())
                     .bind(new.name.as_str())
                     .bind(&new.token_type)
@@ -225,9 +242,11 @@ impl Store {
                     .bind(ends)
                     .bind(idle)
                     .bind(now.micros())
-                    .fetch_one(&mut *tx)
+                    .bind(most)
+                    .fetch_optional(&mut *tx)
                     .await
                     .map_err(StoreError::or_conflict)?;
+                let Some((id,)) = row else { return Err(StoreError::Full) };
                 let sealed = match seal(ConnectionId::new(id)) {
                     Ok(sealed) => sealed,
                     Err(error) => return Ok(Err(error)),

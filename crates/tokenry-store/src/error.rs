@@ -38,6 +38,9 @@ pub enum StoreError {
     /// A row that must be unique is there already.
     #[error("the row is there already")]
     Conflict,
+    /// The user has as many as they may.
+    #[error("the user has as many as they may")]
+    Full,
 }
 
 /// A value that does not fit its column's type is a broken row, not a database that is away.

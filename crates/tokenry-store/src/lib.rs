@@ -13,6 +13,7 @@ mod leases;
 mod listing;
 mod logins;
 mod postgres;
+mod quotas;
 mod reads;
 mod renewals;
 mod revocations;

@@ -22,7 +22,8 @@ impl Store {
         Ok(row.map(|(failures, since)| (failures, Timestamp::from_micros(since))))
     }
 
-    /// Counts one failure in each of the buckets. A window that has passed begins anew.
+    /// Counts one failure in each of the buckets. A window that has passed begins anew, and so does one that has not begun:
+    /// it was written while the clock was wrong.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away.
@@ -34,9 +35,10 @@ impl Store {
     ) -> Result<(), StoreError> {
         let sql = "INSERT INTO login_failures (bucket, failures, window_started_at) VALUES ($1, 1, $2) \
                    ON CONFLICT (bucket) DO UPDATE SET \
-                   failures = CASE WHEN login_failures.window_started_at > $3 \
+                   failures = CASE WHEN login_failures.window_started_at > $3 AND login_failures.window_started_at <= $2 \
                               THEN login_failures.failures + 1 ELSE 1 END, \
                    window_started_at = CASE WHEN login_failures.window_started_at > $3 \
+                              AND login_failures.window_started_at <= $2 \
                               THEN login_failures.window_started_at ELSE $2 END";
         // In one order, whoever counts: two transactions never wait for each other.
         let mut buckets = buckets.to_vec();

@@ -123,7 +123,8 @@ impl Store {
     /// them before. With `connection`, only that connection's.
     ///
     /// # Errors
-    /// [`StoreError`] when the database is away or a row cannot be read.
+    /// [`StoreError`] when the database is away, or no row of several can be read. One that cannot be among others is told to
+    /// the log, and left out.
     pub async fn claim_revocations(
         &self,
         connection: Option<ConnectionId>,
@@ -154,7 +155,21 @@ impl Store {
                 .await)?;
             rows.extend(row);
         }
-        rows.into_iter().map(Revocation::try_from).collect()
+        // One that cannot be read must not hold back the others. It comes again with each batch, and is told each time.
+        let (mut readable, mut unreadable) = (Vec::new(), None);
+        for row in rows {
+            match Revocation::try_from(row) {
+                Ok(revocation) => readable.push(revocation),
+                Err(error) => {
+                    tracing::error!(%error, "a revocation is left where it is");
+                    unreadable = Some(error);
+                }
+            }
+        }
+        match unreadable {
+            Some(error) if readable.is_empty() => Err(error),
+            _ => Ok(readable),
+        }
     }
 
     /// Puts off the next attempt at a revocation.

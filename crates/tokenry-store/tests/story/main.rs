@@ -20,6 +20,7 @@ mod keys;
 mod logins;
 mod postgres;
 mod processes;
+mod quotas;
 mod renewals;
 mod revocations;
 mod schema;
