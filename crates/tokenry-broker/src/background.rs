@@ -75,11 +75,15 @@ impl Broker {
         }
     }
 
+    /// The hash of what nobody knows.
+    pub(crate) fn nobodys_hash(&self) -> Result<[u8; 32], BrokerError> {
+        Ok(hash_of(random_token(&*self.random)?.expose_secret()))
+    }
+
     /// Puts a grant back to be given back later. Under a handle and a browser that nobody has: it can no longer be claimed.
     async fn park_for_another_try(&self, parked: &Parked) -> Result<(), BrokerError> {
-        let unknown = || random_token(&*self.random).map(|token| hash_of(token.expose_secret()));
         let at = self.clock.now().plus(revoke::FIRST_PAUSE);
-        let (handle, browser) = (unknown()?, unknown()?);
+        let (handle, browser) = (self.nobodys_hash()?, self.nobodys_hash()?);
         let state = &parked.flow.state_hash;
         Ok(self.store.update_flow_parked(state, &handle, &browser, &parked.grant, at).await?)
     }

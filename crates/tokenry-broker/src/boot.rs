@@ -19,7 +19,7 @@ use crate::error::BrokerError;
 use crate::metrics::Metrics;
 use crate::passwords::Passwords;
 use crate::refresh::Flights;
-use crate::refusals::Successes;
+use crate::refusals::{Faults, Successes};
 use crate::renewals::{Renewing, Used};
 use crate::sessions::Sessions;
 use crate::spool::WaitingAnswers;
@@ -33,6 +33,24 @@ pub struct Settings {
     pub signup_open: bool,
     /// How long an access token of ours lives.
     pub session_ttl: Duration,
+    /// What a user may have.
+    pub quotas: Quotas,
+}
+
+/// How much of what a user may have. 0: any number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quotas {
+    /// Connections that are there.
+    pub connections: i64,
+    /// Connects that have begun and not ended.
+    pub flows: i64,
+}
+
+impl Default for Quotas {
+    /// 1000 connections, 50 connects under way.
+    fn default() -> Self {
+        Self { connections: 1000, flows: 50 }
+    }
 }
 
 /// What a broker is put together from.
@@ -103,8 +121,9 @@ pub struct Inner {
     pub(crate) renewing: Renewing,
     /// When tokens were handed out, until it is written down.
     pub(crate) used: Used,
-    /// When providers gave tokens.
+    /// When providers gave tokens, and what they last said against this server.
     pub(crate) successes: Successes,
+    pub(crate) faults: Faults,
     /// Work that must not be torn: a stop waits for it.
     pub(crate) tasks: TaskTracker,
     /// A name that nobody can have: log-ins with an impossible name are counted under it.
@@ -170,6 +189,7 @@ impl Broker {
             renewing: Mutex::default(),
             used: Mutex::default(),
             successes: Successes::default(),
+            faults: Faults::default(),
             tasks: TaskTracker::new(),
             nobody,
         }));
@@ -197,6 +217,7 @@ impl Broker {
     /// From now on, these are the services. Work that is under way ends with what it began with.
     pub fn replace_catalogue(&self, new: Catalogue) {
         *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = new;
+        self.faults.forget();
     }
 
     /// Whether the database answers.

@@ -102,6 +102,11 @@ impl Broker {
             return Err(BrokerError::field("method", "must be an HTTP method, such as GET"));
         }
         let url = api_url(url)?;
+        let to_a_known_place = |provider: &Provider| {
+            provider
+                .api_base_url()
+                .is_some_and(|base| (base.scheme(), base.host()) == (url.scheme(), url.host()))
+        };
         if let ConnectionState::ReconnectRequired { reason } | ConnectionState::Revoked { reason } =
             &connection.state
         {
@@ -109,6 +114,12 @@ impl Broker {
         }
         let provider = self.provider_of(&connection)?;
         check_host(&provider, &url)?;
+        if url.scheme() == "http" && !is_this_machine(&url) && !to_a_known_place(&provider) {
+            return Err(BrokerError::field(
+                "url",
+                "must be https: a header sent over plain http is everybody's",
+            ));
+        }
         let no_header = |what: String| BrokerError::NoHeader { service: provider.name.clone(), what };
         if let Some(name) = provider.api_query_param() {
             return Err(no_header(format!("put the credential into the parameter {name} of the query")));
@@ -170,6 +181,15 @@ fn api_url(text: &str) -> Result<Url, BrokerError> {
                 "must be an http or https URL with a host and without user and password",
             )
         })
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 /// The credential goes to the service's own hosts, where those are known.

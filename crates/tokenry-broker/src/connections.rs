@@ -6,7 +6,7 @@ use tokenry_model::{
     Connection, ConnectionId, ConnectionState, CredentialKind, SecretString, Timestamp, UserId, Values,
 };
 use tokenry_oauth::{OAuthError, Provider};
-use tokenry_store::{NewConnection, Ready};
+use tokenry_store::{NewConnection, Ready, StoreError};
 
 use crate::boot::Broker;
 use crate::error::BrokerError;
@@ -17,6 +17,9 @@ use crate::{fields, grants};
 
 /// How long a delete waits for the provider to confirm a revocation. It goes on being tried afterwards.
 const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Clocks of replicas differ by less.
+const CLOCKS_DIFFER: Duration = Duration::from_mins(5);
 
 /// A connection somebody adds by pasting a token.
 #[derive(Debug)]
@@ -42,7 +45,8 @@ impl Broker {
     /// Stores a pasted token as a new connection.
     ///
     /// # Errors
-    /// [`BrokerError::Field`], [`BrokerError::UnknownService`], and those of a caller who may not.
+    /// [`BrokerError::Field`], [`BrokerError::UnknownService`], [`BrokerError::TooManyConnections`], and those of a caller
+    /// who may not.
     pub async fn add_connection(
         &self,
         claims: &Claims,
@@ -62,11 +66,32 @@ impl Broker {
             account: None,
             credential: pasted(CredentialKind::Plain, Values::new()),
         };
+        let most = self.settings.quotas.connections;
         self.store
-            .insert_connection(&new, self.clock.now(), |id| {
+            .insert_connection_within(most, &new, self.clock.now(), |id| {
                 grants::seal_grant(&self.vault, user_id, id, &add.token, None).map_err(BrokerError::from)
             })
             .await
+            .map_err(|error| self.said_if_full(error))
+    }
+
+    /// The quota's own words, if that is what it is about.
+    pub(crate) fn said_if_full(&self, error: BrokerError) -> BrokerError {
+        match error {
+            BrokerError::Store(StoreError::Full) => {
+                BrokerError::TooManyConnections { most: self.settings.quotas.connections }
+            }
+            other => other,
+        }
+    }
+
+    /// Refuses a user who has as many connections as they may, before a provider is asked anything.
+    pub(crate) async fn require_room(&self, user: UserId) -> Result<(), BrokerError> {
+        let most = self.settings.quotas.connections;
+        if most > 0 && self.store.count_connections(user).await? >= most {
+            return Err(BrokerError::TooManyConnections { most });
+        }
+        Ok(())
     }
 
     /// The token of a connection, valid now, and for `min_valid` from now on: one that is due, or dies before, is refreshed
@@ -104,6 +129,7 @@ impl Broker {
     ) -> Result<Option<HandedOut>, BrokerError> {
         let now = self.clock.now();
         if ready.due_at.is_some_and(|due| due <= now)
+            || is_of_tomorrow(ready.born_at, ready.due_at, now)
             || ready.expires_at.is_some_and(|end| end < now.plus(min_valid))
         {
             return Ok(None);
@@ -141,7 +167,11 @@ impl Broker {
         let now = self.clock.now();
         let suffices = |fresh: &HandedOut| fresh.expires_at.is_none_or(|at| at >= now.plus(min_valid));
         let stored = self.stored_token(connection)?;
-        if connection.times.due_at.is_none_or(|due| due > now) && suffices(&stored) {
+        let born = connection.last_refreshed_at.or(connection.connected_at);
+        if connection.times.due_at.is_none_or(|due| due > now)
+            && !is_of_tomorrow(born, connection.times.due_at, now)
+            && suffices(&stored)
+        {
             return Ok(stored);
         }
         if let Some(waiting) = self.waiting_token(connection, now).filter(suffices) {
@@ -371,6 +401,12 @@ fn too_short(connection: &Connection, life: Duration) -> BrokerError {
             most_of(life).as_secs()
         ),
     )
+}
+
+/// Whether the token came at a time that has yet to be: it was written while a clock was wrong, by more than the clocks of
+/// replicas differ, and so were its ends. The next refresh writes them anew.
+fn is_of_tomorrow(born: Option<Timestamp>, due: Option<Timestamp>, now: Timestamp) -> bool {
+    due.is_some() && born.is_some_and(|born| born.since(now) > CLOCKS_DIFFER)
 }
 
 fn is_alive(connection: &Connection, now: Timestamp) -> bool {

@@ -1,20 +1,20 @@
 //! Saying yes on another device (RFC 8628): for programs that cannot open a browser.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokenry_model::{
     ConnectionId, ExposeSecret as _, Flow, FlowKind, SecretString, StateHash, Timestamp, Values,
 };
-use tokenry_oauth::{DeviceAuthorization, DevicePoll, OAuthError, Provider};
+use tokenry_oauth::{DeviceAuthorization, DevicePoll, OAuthError};
 use tokenry_store::DeviceFlow;
 use url::Url;
 
 use crate::boot::{Broker, filled, hash_of, random_token};
-use crate::connect::{ConnectError, Place, SecretsOut};
+use crate::connect::{ConnectError, SecretsOut};
 use crate::error::{BrokerError, is_passing};
 use crate::fields;
-use crate::sessions::{Claims, ENDED};
+use crate::pauses::pause_until;
+use crate::sessions::Claims;
 
 /// No code is waited for longer.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -126,9 +126,11 @@ impl Broker {
             return Err(none());
         }
         self.require_ready(&own)?;
+        self.require_no_pause(&own).await?;
         let begun = match self.oauth.device_begin(&own, &scopes).await {
+            Ok(begun) => begun,
             Err(OAuthError::NotSupported { .. }) => return Err(none()),
-            other => other.map_err(|cause| BrokerError::provider(&provider.name, cause))?,
+            Err(cause) => return Err(self.heard(&own, cause).await),
         };
         let id = random_token(&*self.random)?;
         let now = self.clock.now();
@@ -157,6 +159,7 @@ impl Broker {
         };
         let first = now.plus(seconds(interval_s));
         self.store.insert_device_flow(&flow, interval_s, first, now).await?;
+        self.forget_oldest_flows(&flow).await?;
         Ok(DeviceBegun {
             id,
             user_code: begun.user_code,
@@ -218,6 +221,12 @@ impl Broker {
             let next = self.clock.now().plus(seconds(interval_s));
             self.store.update_device_pace(state, interval_s, next).await
         };
+        let health = self.store.find_health(&provider.id).await?;
+        if let Some(until) = pause_until(health.paused_until, self.clock.now()) {
+            // The codes may die meanwhile; asking a provider that wants to be left alone brings none.
+            self.store.update_device_pace(state, device.interval_s, until).await?;
+            return Ok(());
+        }
         match self.oauth.device_poll(&provider, &code, &flow.scopes).await {
             Ok(DevicePoll::Pending) => go_on(device.interval_s).await?,
             Ok(DevicePoll::SlowDown) => go_on((device.interval_s + SLOWER_S).min(SLOWEST_S)).await?,
@@ -227,11 +236,13 @@ impl Broker {
             }
             Ok(DevicePoll::Expired) => end(DeviceStatus::Expired, None).await?,
             Ok(DevicePoll::Done(tokens)) => {
-                let id = self.keep_device(flow, &provider, tokens).await?;
+                let granted = self.granted(&provider, tokens, &flow.scopes, flow.values.clone()).await?;
+                let id = self.keep_or_give_back(flow, &provider, granted).await?.id;
                 end(DeviceStatus::Connected, Some(id)).await?;
             }
             Err(error) if is_passing(&error) => {
                 tracing::warn!(provider = %provider.id, %error, "a device's connect could not be asked after");
+                self.note_pause(&provider.id, &error).await;
                 // RFC 8628 §3.5: less often after a question without an answer.
                 go_on((device.interval_s * 2).min(SLOWEST_S)).await?;
             }
@@ -246,17 +257,6 @@ impl Broker {
             }
         }
         Ok(())
-    }
-
-    async fn keep_device(
-        &self,
-        flow: &Flow,
-        provider: &Arc<Provider>,
-        tokens: tokenry_oauth::TokenSet,
-    ) -> Result<ConnectionId, ConnectError> {
-        let owner = self.store.find_user(flow.user_id).await?.ok_or(ENDED)?;
-        let granted = self.granted(provider, tokens, &flow.scopes, flow.values.clone()).await?;
-        Ok(self.keep_granted(&Place::of(flow, &owner), provider, &granted).await?.id)
     }
 }
 

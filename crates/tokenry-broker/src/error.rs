@@ -98,6 +98,14 @@ pub enum BrokerError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The user has as many connections as they may.
+    #[error(
+        "you have as many connections as this server keeps for one user ({most}); delete one that you no longer need"
+    )]
+    TooManyConnections {
+        /// As many as that.
+        most: i64,
+    },
     /// More passwords are being checked than the machine can do at once.
     #[error("the server is checking too many passwords at once; try again in a moment")]
     Busy,

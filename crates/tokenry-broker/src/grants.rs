@@ -131,6 +131,7 @@ pub(crate) fn without_end(times: Deadlines) -> Deadlines {
 }
 
 /// A grant that came back from a provider, complete with whose account it is: what a connect ends with.
+#[derive(Clone)]
 pub(crate) struct Granted {
     pub(crate) access: SecretString,
     pub(crate) refresh: Option<SecretString>,

@@ -193,6 +193,10 @@ impl Broker {
             connection: None,
         };
         let kind = new.given.kind();
+        if !matches!(kind, CredentialKind::OAuth2 | CredentialKind::OAuth1) {
+            // The others never take the place of a connection that is there.
+            self.require_room(user).await?;
+        }
         let granted = self.prove(&provider, new.given, values).await?;
         let (id, renewed) = match kind {
             CredentialKind::OAuth2 | CredentialKind::OAuth1 => {
@@ -319,7 +323,14 @@ impl Broker {
             None => OwnClient::operators(),
         };
         let caller = client.provider(provider);
-        let tokens = self.oauth.client_credentials(&caller, &requested).await.map_err(|cause| {
+        if !is_own {
+            self.require_no_pause(provider).await?;
+        }
+        let tokens = self.oauth.client_credentials(&caller, &requested).await;
+        if let (Err(cause), false) = (&tokens, is_own) {
+            self.note_pause(&provider.id, cause).await;
+        }
+        let tokens = tokens.map_err(|cause| {
             let service = provider.name.clone();
             match cause {
                 OAuthError::NotConfigured { what, .. } => BrokerError::ProviderNotConfigured {

@@ -15,6 +15,7 @@ mod grants;
 mod import;
 mod metrics;
 mod passwords;
+mod pauses;
 mod refresh;
 mod refusals;
 mod renewals;
@@ -24,7 +25,7 @@ mod sessions;
 mod spool;
 mod throttle;
 
-pub use boot::{Broker, BrokerParts, OpenError, Settings, check_master_key};
+pub use boot::{Broker, BrokerParts, OpenError, Quotas, Settings, check_master_key};
 pub use calls::{CallToken, Carrier};
 pub use connect::{
     AuthorizeConnection, AuthorizeNew, Callback, CallbackOutcome, Claimant, ConnectError, ConnectLink,

@@ -132,6 +132,7 @@ impl Broker {
     async fn refresh_alone(&self, seen: &Connection) -> Result<HandedOut, BrokerError> {
         let began = Instant::now();
         let mut pause = FIRST_LOOK;
+        let mut watched = Watched::default();
         loop {
             // An answer of ours that the database did not take yet goes first: its refresh token is the one that counts.
             self.write_waiting(seen.id).await?;
@@ -152,11 +153,13 @@ impl Broker {
             if !may_come_back {
                 let health = self.may_ask(&connection, &provider).await?;
                 crash::point("unclaimed");
-                if self.claim(&connection, &spent).await? {
+                let left = watched.left_behind();
+                if self.claim(&connection, &spent, left).await? {
                     crash::point("claimed");
                     let attempt = Attempt { connection: &connection, provider: &provider, health, spent };
                     return self.refresh_claimed(&attempt).await;
                 }
+                watched.see(self.store.find_lease(connection.id).await?);
             }
             if connection.times.expires_at.is_some_and(|at| at > self.clock.now()) {
                 return self.stored_token(&connection);
@@ -188,11 +191,17 @@ impl Broker {
     }
 
     /// Takes the lease. With it the intent is durable: what is about to be spent, and when.
-    async fn claim(&self, connection: &Connection, token: &SecretString) -> Result<bool, BrokerError> {
+    async fn claim(
+        &self,
+        connection: &Connection,
+        token: &SecretString,
+        left: Option<Timestamp>,
+    ) -> Result<bool, BrokerError> {
         let now = self.clock.now();
         let intent = RefreshIntent { token: self.intent_of(token), at: now, held: true };
         let (id, generation) = (connection.id, connection.generation);
-        Ok(self.store.claim_refresh(id, generation, &self.process, now.plus(LEASE), &intent).await?)
+        let until = now.plus(LEASE);
+        Ok(self.store.claim_refresh_from(id, generation, &self.process, until, &intent, left).await?)
     }
 
     pub(crate) fn intent_of(&self, token: &SecretString) -> [u8; 32] {
@@ -329,6 +338,25 @@ impl Broker {
     pub(crate) fn stored_token(&self, connection: &Connection) -> Result<HandedOut, BrokerError> {
         let token = grants::open_access(&self.vault, connection)?;
         Ok(HandedOut { token, expires_at: connection.times.expires_at })
+    }
+}
+
+/// Another's lease, watched by a clock that nobody sets: one that was written while the clock was wrong may run for days.
+#[derive(Default)]
+struct Watched(Option<(Timestamp, Instant)>);
+
+impl Watched {
+    fn see(&mut self, until: Option<Timestamp>) {
+        match (until, self.0) {
+            (None, _) => self.0 = None,
+            (Some(now), Some((before, _))) if now == before => {}
+            (Some(now), _) => self.0 = Some((now, Instant::now())),
+        }
+    }
+
+    /// The lease that nobody has kept for as long as one runs.
+    fn left_behind(&self) -> Option<Timestamp> {
+        self.0.and_then(|(until, since)| (since.elapsed() >= LEASE).then_some(until))
     }
 }
 

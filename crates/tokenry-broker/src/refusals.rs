@@ -13,6 +13,7 @@ use tokenry_store::Failed;
 
 use crate::boot::Broker;
 use crate::error::{BrokerError, is_passing};
+use crate::pauses::{UNSAID_PAUSE, pause_until};
 use crate::refresh::Attempt;
 use crate::schedule;
 
@@ -29,8 +30,6 @@ const FIRST_WAIT: Duration = Duration::from_mins(1);
 const LAST_WAIT: Duration = Duration::from_hours(1);
 /// An incident of a day is none: what is refused then is believed.
 const BELIEVED_AFTER: Duration = Duration::from_hours(24);
-/// How long a provider is left alone that wants fewer requests and does not say for how long.
-const UNSAID_PAUSE: Duration = Duration::from_secs(1);
 /// The first and the last pause of a reader's tries on a connection whose refreshes fail, and of the background's.
 const READ_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 const RENEW_PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
@@ -56,13 +55,38 @@ impl Successes {
         }
     }
 
-    fn since(&self, provider: &ProviderId, since: Timestamp) -> i64 {
+    /// How many there were since `since`. What is later than `now` was noted while the clock was wrong.
+    fn between(&self, provider: &ProviderId, since: Timestamp, now: Timestamp) -> i64 {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(times) = all.get_mut(provider) else { return 0 };
-        while times.front().is_some_and(|at| *at < since) {
-            times.pop_front();
-        }
+        times.retain(|at| (since..=now).contains(at));
         i64::try_from(times.len()).unwrap_or(i64::MAX)
+    }
+}
+
+/// What providers last said of this server's own registration, and when. Of this process alone.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Mutex<HashMap<ProviderId, (Timestamp, OAuthError)>>);
+
+impl Faults {
+    /// For so long one refusal stands for those of all: reads of expired tokens must not become as many questions.
+    const STANDS_FOR: Duration = Duration::from_secs(5);
+
+    fn add(&self, provider: &ProviderId, error: &OAuthError, now: Timestamp) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(provider.clone(), (now, error.clone()));
+    }
+
+    /// What it said, if that was a moment ago.
+    fn lately(&self, provider: &ProviderId, now: Timestamp) -> Option<OAuthError> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, error) = all.get(provider)?;
+        (*at <= now && now.since(*at) < Self::STANDS_FOR).then(|| error.clone())
+    }
+
+    /// Forgets everything: the operator has changed something.
+    pub(crate) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -94,18 +118,25 @@ impl Broker {
         }
         let born = connection.last_refreshed_at.or(connection.connected_at).unwrap_or(connection.created_at);
         let ripe = born.plus(provider.min_refresh_age());
-        if ripe > now {
+        if ripe > now && born <= now {
             return later(ripe, "it does not refresh a token that is so young".to_owned());
         }
         let health = self.store.find_health(&provider.id).await?;
-        if let Some(until) = health.paused_until.filter(|until| *until > now) {
+        if let Some(until) = pause_until(health.paused_until, now) {
             return later(until, "it asked to be left alone for a while".to_owned());
         }
-        // A wrong registration is for the operator to mend, and a reader sees at once that it was.
+        if let Some(error) = self.faults.lately(&provider.id, now).filter(|_| health.fault.is_some()) {
+            return Err(BrokerError::provider(&provider.name, error));
+        }
+        // A wrong registration is for the operator to mend, and a reader sees within seconds that it was.
         if let Some(circuit) = health.circuit.as_ref().filter(|_| health.fault.is_none()) {
             let next =
                 now.plus(schedule::pause_after(circuit.tries + 2, FIRST_WAIT, LAST_WAIT, &*self.random)?);
-            if circuit.until > now || !self.store.claim_probe(&provider.id, now, next).await? {
+            // No circuit waits for longer: what is written beyond that was written while the clock was wrong.
+            let is_of_a_wrong_clock = circuit.until.since(now) > LAST_WAIT;
+            let waits = circuit.until > now && !is_of_a_wrong_clock;
+            let ripe = now.max(circuit.until);
+            if waits || !self.store.claim_probe(&provider.id, ripe, next).await? {
                 return later(circuit.until.max(now.plus(HOLD)), circuit.reason.clone());
             }
             tracing::info!(provider = %provider.id, connection = %connection.id, "an open circuit lets one refresh through");
@@ -226,6 +257,7 @@ impl Broker {
     /// The provider refuses this server itself. Nobody's connection is to blame; the background leaves it alone for a while.
     async fn blame_the_app(&self, provider: &Provider, error: &OAuthError) -> Result<(), BrokerError> {
         let now = self.clock.now();
+        self.faults.add(&provider.id, error, now);
         // Others read it: of the provider's own words nothing but the code.
         let fault = format!("{} refuses this server's own registration ({})", provider.name, code_of(error));
         self.store.update_fault(&provider.id, &fault, now).await?;
@@ -253,7 +285,7 @@ impl Broker {
         let open = health.circuit.as_ref().filter(|circuit| now.since(circuit.opened_at) < BELIEVED_AFTER);
         let day_old = health.circuit.is_some() && open.is_none();
         let outnumbered = refused >= STORM
-            && refused > self.successes.since(&provider.id, since)
+            && refused > self.successes.between(&provider.id, since, now)
             && people >= self.store.count_people(&provider.id, STORM_PEOPLE).await?;
         if open.is_none() && (!outnumbered || day_old) {
             return self.mark(attempt, error).await;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::boot::Broker;
 use crate::error::BrokerError;
+use crate::pauses::pause_until;
 use crate::schedule;
 
 /// How often it is looked for what is due.
@@ -75,7 +76,7 @@ impl Broker {
         while !self.tasks.is_closed() {
             let now = self.clock.now();
             let health = self.store.find_health(id).await?;
-            if let Some(until) = health.paused_until.filter(|until| *until > now) {
+            if let Some(until) = pause_until(health.paused_until, now) {
                 if until.since(now) > SHORT_PAUSE {
                     return Ok(());
                 }

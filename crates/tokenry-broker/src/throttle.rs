@@ -74,7 +74,8 @@ impl Broker {
         for (index, (bucket, limit)) in checks.iter().enumerate() {
             let Some((failures, since)) = self.store.find_login_failures(bucket).await? else { continue };
             let ends = since.plus(WINDOW);
-            if ends <= now {
+            // A window that has not begun was counted while the clock was wrong.
+            if ends <= now || since > now {
                 continue;
             }
             if failures >= *limit {

@@ -65,6 +65,8 @@ impl TestApp {
         config.outbound.allow_private = true;
         // A test that counts refreshes must make each of them itself.
         config.refresh_ahead = false;
+        // Whoever tests quotas sets them; others may need many.
+        config.quotas.connections = 0;
         change(&mut config);
         Self::run(config, listener, data, Arc::default()).await
     }

@@ -14,6 +14,11 @@ impl ShiftedClock {
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
     }
+
+    /// Puts the clock back.
+    pub fn put_back(&self, by: Duration) {
+        self.0.fetch_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
+    }
 }
 
 impl Clock for ShiftedClock {

@@ -215,6 +215,7 @@ pub(crate) async fn begin_device(
         (status = 401, body = ErrorBody, description = "No access token, or not a good one"),
         (status = 403, body = ErrorBody, description = "The access token is another user's"),
         (status = 404, body = ErrorBody, description = "You have begun nothing under this id (`no_such_device_flow`)"),
+        (status = 409, body = ErrorBody, description = "You have as many connections as you may (`too_many_connections`)"),
         (status = 502, body = ErrorBody, description = "The provider refused us, or answered nonsense"),
     ),
 )]

@@ -108,6 +108,7 @@ impl From<ConnectionView> for ListedConnection {
          example = json!({"message": "connection added"})),
         (status = 401, body = ErrorBody, description = "No access token, or not a good one"),
         (status = 403, body = ErrorBody, description = "The access token is another user's"),
+        (status = 409, body = ErrorBody, description = "You have as many connections as you may (`too_many_connections`)"),
     ),
 )]
 pub(crate) async fn add(

@@ -58,6 +58,13 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }
 
+    /// More is under way than we take at a time.
+    pub(crate) fn overloaded() -> Self {
+        let message =
+            "the server is working on as many requests as it takes at a time; try again in a moment";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message).retry_after(SHORTLY)
+    }
+
     fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.header = Some((name, value));
         self
@@ -140,6 +147,7 @@ impl From<&BrokerError> for ApiError {
             BrokerError::TooManyAttempts { retry_after } => {
                 say(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts").retry_after(*retry_after)
             }
+            BrokerError::TooManyConnections { .. } => say(StatusCode::CONFLICT, "too_many_connections"),
             BrokerError::Busy => say(StatusCode::SERVICE_UNAVAILABLE, "busy").retry_after(SHORTLY),
             BrokerError::ReconnectRequired { .. } => say(StatusCode::CONFLICT, "reconnect_required"),
             BrokerError::ProviderNotSupported { .. } => say(StatusCode::CONFLICT, "provider_not_supported"),

@@ -182,7 +182,7 @@ fn read_time(text: &str) -> Option<Timestamp> {
          headers(("Location" = String, description = "The path of the connection"))),
         (status = 401, body = ErrorBody, description = "No access token, or not a good one"),
         (status = 403, body = ErrorBody, description = "The access token is another user's"),
-        (status = 409, body = ErrorBody, description = "It takes this server's application at the service, which is not set up (`provider_not_configured`)"),
+        (status = 409, body = ErrorBody, description = "It takes this server's application at the service, which is not set up (`provider_not_configured`); or you have as many connections as you may (`too_many_connections`)"),
         (status = 422, body = ErrorBody, description = "A field is missing, not allowed, or does not go with the kind (`invalid_field`); or the service refuses the client (`credential_refused`)"),
         (status = 502, body = ErrorBody, description = "The provider refused us, or answered nonsense"),
     ),

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod address;
+mod admission;
 mod begin;
 mod browser;
 mod calls;
@@ -17,6 +18,8 @@ mod openapi;
 mod pages;
 mod requests;
 mod router;
+mod serve;
 
 pub use openapi::openapi_json;
 pub use router::{WebParts, router};
+pub use serve::{Limits, Lines, serve};

@@ -49,7 +49,11 @@ pub(crate) fn add_common_errors(document: &mut Document) {
             let Some(operation) = operation else { continue };
             let mut errors = vec![
                 ("408", "The request took too long to arrive"),
-                ("503", "The database or the provider is away; `Retry-After` says when to try again"),
+                ("431", "The address and the headers are too long"),
+                (
+                    "503",
+                    "The database or the provider is away, or too much is under way; `Retry-After` says when to try again",
+                ),
             ];
             if path.contains("{id}") || (writes && operation.request_body.is_some()) {
                 errors.push(("400", "The id is not a positive whole number, or the body is not JSON"));

@@ -1,7 +1,7 @@
 //! What happens around every request: an id, a time limit, a log line, a count. The log names the route, never the address: an
 //! address may hold a code.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -14,12 +14,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tracing::Instrument as _;
 
+use crate::admission;
 use crate::error::ApiError;
 use crate::router::App;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The longest a request may take, its body included. Longer than any call to a provider.
-const TIME_LIMIT: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByRoute {
@@ -33,6 +32,8 @@ struct ByRoute {
 pub(crate) struct RequestMetrics {
     count: Family<ByRoute, Counter>,
     seconds: Histogram,
+    /// Those that were refused because too many were under way.
+    pub(crate) refused: Counter,
 }
 
 impl RequestMetrics {
@@ -42,7 +43,13 @@ impl RequestMetrics {
             seconds: Histogram::new([
                 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0,
             ]),
+            refused: Counter::default(),
         };
+        registry.register(
+            "tokenry_requests_refused",
+            "Requests refused because too many were under way",
+            metrics.refused.clone(),
+        );
         registry.register("tokenry_requests", "Requests by route and status", metrics.count.clone());
         registry.register_with_unit(
             "tokenry_request_duration",
@@ -89,7 +96,11 @@ pub(crate) async fn around(State(app): State<App>, request: Request, next: Next)
     let id = request_id(&request);
     let span = tracing::error_span!("request", id = id.to_str().unwrap_or_default(), method, route);
     let mut response = async {
-        let Ok(response) = tokio::time::timeout(TIME_LIMIT, next.run(request)).await else {
+        let (request, _turn) = match admission::admit(&app, request).await {
+            Ok(admitted) => admitted,
+            Err(refused) => return refused.into_response(),
+        };
+        let Ok(response) = tokio::time::timeout(app.limits.answer_within, next.run(request)).await else {
             tracing::warn!("the request took too long");
             let message = "the request took too long and was given up";
             return ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message).into_response();

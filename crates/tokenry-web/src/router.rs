@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use prometheus_client::registry::Registry;
 use tokenry_broker::Broker;
 use tokenry_model::SecretString;
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use url::{Host, Url};
 use utoipa::OpenApi as _;
@@ -21,6 +22,7 @@ use utoipa_axum::routes;
 use crate::error::ApiError;
 use crate::openapi::{Description, add_common_errors};
 use crate::requests::{self, RequestMetrics};
+use crate::serve::{Limits, Lines};
 use crate::{accounts, begin, calls, connect, connections, details, docs, health, imports, pages};
 
 /// The largest body, in bytes: a token of 64 KiB, every byte of it escaped, and some room.
@@ -34,6 +36,8 @@ pub struct WebParts {
     pub trusted_proxies: Vec<IpNet>,
     /// What opens `/metrics` to callers from elsewhere.
     pub metrics_token: Option<SecretString>,
+    /// The connections that it is served on.
+    pub lines: Arc<Lines>,
 }
 
 /// What every handler works with. Cheap to clone.
@@ -49,6 +53,9 @@ pub(crate) struct Parts {
     pub(crate) registry: Registry,
     pub(crate) requests: RequestMetrics,
     pub(crate) openapi: String,
+    pub(crate) limits: Limits,
+    /// One for each request that may be worked on.
+    pub(crate) turns: Semaphore,
 }
 
 impl Deref for App {
@@ -115,12 +122,14 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// The whole door. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`: limits and the log go by address.
+/// The whole door. Serve it with [`serve`](crate::serve()): limits and the log go by address.
 pub fn router(parts: WebParts) -> Router {
-    let WebParts { broker, trusted_proxies, metrics_token } = parts;
+    let WebParts { broker, trusted_proxies, metrics_token, lines } = parts;
     let mut registry = Registry::default();
     broker.metrics().register(&mut registry);
     let requests = RequestMetrics::register(&mut registry);
+    lines.register(&mut registry);
+    let limits = *lines.limits();
     let public_url = broker.settings().public_url.clone();
     let base_path = public_url.path().trim_end_matches('/').to_owned();
     let openapi = document().to_json().unwrap_or_default();
@@ -133,6 +142,8 @@ pub fn router(parts: WebParts) -> Router {
         registry,
         requests,
         openapi,
+        limits,
+        turns: Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS)),
     }));
     let (api, _) = api().split_for_parts();
     api.route("/", get(pages::home))

@@ -11,7 +11,7 @@ use tokenry_model::{Clock, Random};
 use tokenry_oauth::{Changes, OAuth, OutboundPolicy};
 use tokenry_store::{Spool, Store};
 use tokenry_vault::SystemRandom;
-use tokenry_web::WebParts;
+use tokenry_web::{Lines, WebParts};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -44,6 +44,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<(Bro
         public_url: config.public_url.clone(),
         signup_open: config.signup == Signup::Open,
         session_ttl: config.session_ttl,
+        quotas: config.quotas,
     };
     let spool = Spool::new(config.data_dir.join("spool"));
     let parts = BrokerParts { store, master: found.key, catalogue, oauth, clock, random, settings, spool };
@@ -64,7 +65,7 @@ pub struct Server {
     broker: Broker,
     policy: OutboundPolicy,
     stop: CancellationToken,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
     chores: JoinHandle<()>,
     renewals: JoinHandle<()>,
 }
@@ -86,16 +87,15 @@ impl Server {
     /// When the address cannot be read.
     pub fn start_on(listener: TcpListener, config: &Config, broker: Broker) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
+        let lines = Lines::new(config.limits);
         let router = tokenry_web::router(WebParts {
             broker: broker.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
             metrics_token: config.metrics_token.clone(),
+            lines: Arc::clone(&lines),
         });
         let stop = CancellationToken::new();
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let stopped = stop.clone().cancelled_owned();
-        let serving =
-            tokio::spawn(async move { axum::serve(listener, service).with_graceful_shutdown(stopped).await });
+        let serving = tokio::spawn(tokenry_web::serve(listener, router, lines, stop.clone()));
         let chores = {
             let (broker, stopped) = (broker.clone(), stop.clone().cancelled_owned());
             tokio::spawn(async move { broker.run_chores(stopped).await })

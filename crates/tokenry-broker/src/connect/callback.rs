@@ -10,7 +10,7 @@ use tokenry_oauth::{Exchange, OAuthError, PkceVerifier, Provider, TokenSet};
 use tokenry_store::{FlowClaim, NewCredential};
 use url::Url;
 
-use super::{Callback, CallbackOutcome, Claimant, ConnectError, Place, SecretsIn};
+use super::{Callback, CallbackOutcome, Claimant, ConnectError, SecretsIn};
 use crate::boot::{Broker, hash_of};
 use crate::error::BrokerError;
 use crate::grants::{self, Granted};
@@ -46,12 +46,23 @@ impl Broker {
             self.metrics.connected(provider.id.as_str(), outcome);
             tracing::warn!(provider = %provider.id, user = %flow.user_id, %error, "a connect failed");
         })?;
-        let owner = self.store.find_user(flow.user_id).await?.ok_or(ENDED)?;
+        let owner = match self.store.find_user(flow.user_id).await {
+            Ok(Some(owner)) => owner,
+            other => {
+                self.give_back_later(flow, granted);
+                return Err(other.map_or_else(Into::into, |_| ENDED.into()));
+            }
+        };
         if self.is_owner(&flow, &owner, claimant) {
-            let connected = self.keep_granted(&Place::of(&flow, &owner), &provider, &granted).await?;
-            return Ok(CallbackOutcome::Connected(connected));
+            return Ok(CallbackOutcome::Connected(self.keep_or_give_back(&flow, &provider, granted).await?));
         }
-        Ok(CallbackOutcome::Confirm(self.park(&flow, &owner, &provider, granted, claimant).await?))
+        match self.park(&flow, &owner, &provider, &granted, claimant).await {
+            Ok(parked) => Ok(CallbackOutcome::Confirm(parked)),
+            Err(error) => {
+                self.give_back_later(flow, granted);
+                Err(error.into())
+            }
+        }
     }
 
     async fn claim_flow(&self, state: Option<&str>) -> Result<Flow, ConnectError> {
@@ -129,7 +140,13 @@ impl Broker {
             scopes: &flow.scopes,
             captured: &captured,
         };
-        let tokens = self.oauth.exchange(provider, exchange).await.map_err(failed)?;
+        let tokens = match self.oauth.exchange(provider, exchange).await {
+            Ok(tokens) => tokens,
+            Err(cause) => {
+                self.note_pause(&provider.id, &cause).await;
+                return Err(failed(cause));
+            }
+        };
         let mut values = flow.values.clone();
         values.extend(captured);
         Ok(self.granted(provider, tokens, &flow.scopes, values).await?)

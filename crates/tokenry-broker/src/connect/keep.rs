@@ -220,13 +220,15 @@ impl Broker {
             account: granted.account.clone(),
             credential: granted.credential.clone(),
         };
+        let most = self.settings.quotas.connections;
         self.store
-            .insert_connection(&new, self.clock.now(), |id| {
+            .insert_connection_within(most, &new, self.clock.now(), |id| {
                 let refresh = granted.refresh.as_ref();
                 grants::seal_grant(&self.vault, place.user, id, &granted.access, refresh)
                     .map_err(BrokerError::from)
             })
             .await
+            .map_err(|error| self.said_if_full(error))
     }
 }
 

@@ -191,6 +191,7 @@ impl Broker {
             connection: beginning.connection,
         };
         self.store.insert_flow(&flow, now).await?;
+        self.forget_oldest_flows(&flow).await?;
         Ok(ConnectLink {
             service: beginning.token_type,
             url: sent.url,
@@ -218,11 +219,14 @@ impl Broker {
             nonce: Some(&nonce),
             scopes,
         };
-        let authorization = self
-            .oauth
-            .authorize(provider, request)
-            .await
-            .map_err(|cause| BrokerError::provider(&provider.name, cause))?;
+        let pushes = self.oauth.pushes(provider).await;
+        if pushes.map_err(|cause| BrokerError::provider(&provider.name, cause))? {
+            self.require_no_pause(provider).await?;
+        }
+        let authorization = match self.oauth.authorize(provider, request).await {
+            Ok(authorization) => authorization,
+            Err(cause) => return Err(self.heard(provider, cause).await),
+        };
         let secrets = SecretsOut {
             verifier: Some(verifier.as_secret().expose_secret()),
             nonce: Some(&nonce),
@@ -248,11 +252,11 @@ impl Broker {
     ) -> Result<Sent, BrokerError> {
         let mut redirect_uri = provider.redirect_uri(&self.settings.public_url);
         redirect_uri.query_pairs_mut().append_pair("state", state);
-        let begun = self
-            .oauth
-            .oauth1_begin(provider, &redirect_uri)
-            .await
-            .map_err(|cause| BrokerError::provider(&provider.name, cause))?;
+        self.require_no_pause(provider).await?;
+        let begun = match self.oauth.oauth1_begin(provider, &redirect_uri).await {
+            Ok(begun) => begun,
+            Err(cause) => return Err(self.heard(provider, cause).await),
+        };
         // The state is nobody's to read in the row.
         redirect_uri.set_query(None);
         let secrets = SecretsOut {

@@ -1,6 +1,7 @@
 //! Connecting an account: the link, the way back, and the browser it must come back in.
 
 mod callback;
+mod give_back;
 mod keep;
 mod link;
 mod parked;
@@ -227,6 +228,18 @@ impl Broker {
         let opened = self.vault.open(&context, &flow.secrets)?;
         serde_json::from_slice(opened.expose_secret())
             .map_err(|_| BrokerError::Internal("a flow cannot be read"))
+    }
+
+    /// Forgets what a user began and nobody came back from, the oldest first, beyond what a user may have.
+    pub(crate) async fn forget_oldest_flows(&self, newest: &Flow) -> Result<(), BrokerError> {
+        let (user, most) = (newest.user_id, self.settings.quotas.flows);
+        if most > 0 {
+            let forgotten = self.store.delete_oldest_flows(user, &newest.state_hash, most).await?;
+            if forgotten > 0 {
+                tracing::info!(%user, forgotten, "the oldest connects were forgotten: there may not be more under way");
+            }
+        }
+        Ok(())
     }
 
     /// Runs to its end in a task of its own: whoever hangs up between the exchange and the row must not cost

@@ -21,7 +21,7 @@ impl Broker {
         flow: &Flow,
         owner: &User,
         provider: &Provider,
-        granted: Granted,
+        granted: &Granted,
         claimant: &Claimant,
     ) -> Result<ParkedConnect, BrokerError> {
         let handle = random_token(&*self.random)?;
@@ -37,7 +37,7 @@ impl Broker {
         self.metrics.connected(provider.id.as_str(), "to_confirm");
         Ok(ParkedConnect {
             service: provider.name.clone(),
-            account: granted.account.and_then(|account| account.label.or(Some(account.id))),
+            account: granted.account.clone().and_then(|account| account.label.or(Some(account.id))),
             username: owner.username.to_string(),
             handle,
             browser,
@@ -147,6 +147,6 @@ impl Broker {
     }
 }
 
-const fn grant_context(user: UserId, state: &StateHash) -> Context<'_> {
+pub(super) const fn grant_context(user: UserId, state: &StateHash) -> Context<'_> {
     Context::Flow { user, state, field: FlowField::Grant }
 }

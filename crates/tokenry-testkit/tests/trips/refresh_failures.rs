@@ -72,6 +72,10 @@ async fn wrong_client_credentials_are_the_operators_fault_and_mark_no_connection
         let refused = user.get_token(id).await.expect_error(502, "provider_refused");
         assert!(refused.text("message").contains("invalid_client"), "{refused:?}");
         assert_eq!(world.seen().refresh_attempts, attempts);
+        // One refusal stands for a moment.
+        user.get_token(id).await.expect_error(502, "provider_refused");
+        assert_eq!(world.seen().refresh_attempts, attempts);
+        world.app.clock.advance(std::time::Duration::from_secs(6));
     }
     world.app = world.app.restart_with(|config| *config.providers.get_mut(&sandbox).unwrap() = right).await;
     user.token_of(id).await;

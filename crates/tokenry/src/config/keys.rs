@@ -22,6 +22,7 @@ pub(super) const PROVIDERS: &str = "providers";
 
 const DAY: Duration = Duration::from_hours(24);
 const COUNT: &str = "a whole number from 1 to 1000000";
+const QUOTA: &str = "a whole number from 0 to 1000000000; 0 is no limit";
 const WEB_ADDRESS: &str = "an http or https URL without user name and fragment";
 
 /// One key of a `T`.
@@ -267,6 +268,38 @@ pub(super) static KEYS: &[Key<Config>] = &[
         show: |c| Some(parse::show_duration(c.outbound.timeout)),
         help: "How long one call to a provider may take as a whole.",
         allowed: "a whole number with s or m behind it, from 1s to 5m, such as 15s",
+        sample: "",
+    },
+    Key {
+        name: "limits.tcp_connections",
+        kind: Kind::Count(|c, v| put(&mut c.limits.connections, parse::count(v))),
+        show: |c| Some(c.limits.connections.to_string()),
+        help: "How many clients may be connected at a time; each takes a file descriptor. One more, and the client goes that has kept the server waiting the longest.",
+        allowed: COUNT,
+        sample: "",
+    },
+    Key {
+        name: "limits.requests",
+        kind: Kind::Count(|c, v| put(&mut c.limits.requests, parse::count(v))),
+        show: |c| Some(c.limits.requests.to_string()),
+        help: "How many requests are worked on at a time; more are answered 503 with Retry-After. Fewer than `tcp_connections`, so that the refusal can be said.",
+        allowed: COUNT,
+        sample: "",
+    },
+    Key {
+        name: "limits.connections_per_user",
+        kind: Kind::Count(|c, v| put(&mut c.quotas.connections, parse::quota(v))),
+        show: |c| Some(c.quotas.connections.to_string()),
+        help: "How many connections a user may keep.",
+        allowed: QUOTA,
+        sample: "",
+    },
+    Key {
+        name: "limits.flows_per_user",
+        kind: Kind::Count(|c, v| put(&mut c.quotas.flows, parse::quota(v))),
+        show: |c| Some(c.quotas.flows.to_string()),
+        help: "How many connects a user may have begun and not ended. One more, and the oldest is forgotten.",
+        allowed: QUOTA,
         sample: "",
     },
 ];

@@ -25,9 +25,11 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::SecretString;
+use tokenry_broker::Quotas;
 use tokenry_model::ProviderId;
 use tokenry_oauth::{OutboundPolicy, ProviderSettings};
 use tokenry_store::Pool;
+use tokenry_web::Limits;
 use url::{Host, Url};
 
 use apply::{Findings, apply};
@@ -132,6 +134,10 @@ pub struct Config {
     pub log: Log,
     /// The limits of calls to providers.
     pub outbound: OutboundPolicy,
+    /// What the server takes at a time.
+    pub limits: Limits,
+    /// What a user may have.
+    pub quotas: Quotas,
     /// What is set for each provider.
     pub providers: BTreeMap<ProviderId, ProviderSettings>,
     /// What works, and should be looked at all the same: one sentence each, without secrets.
@@ -159,6 +165,8 @@ impl Default for Config {
             metrics_token: None,
             log: Log { format: LogFormat::Human, level: "info".to_owned() },
             outbound: OutboundPolicy::default(),
+            limits: Limits::default(),
+            quotas: Quotas::default(),
             providers: BTreeMap::new(),
             warnings: Vec::new(),
             origins: BTreeMap::new(),
@@ -288,6 +296,14 @@ impl Config {
                  name it: to the limits on failed log-ins all people are one address; name the proxy's address"
                     .to_owned(),
             );
+        }
+        if self.limits.requests >= self.limits.connections {
+            warnings.push(format!(
+                "limits.requests ({}) is not below limits.tcp_connections ({}), so when that many are under way a probe of \
+                 the server's health may find no connection free",
+                self.limits.requests,
+                self.limits.connections
+            ));
         }
         if self.trusted_proxies.iter().any(|net| net.prefix_len() == 0) {
             warnings.push(format!(

@@ -41,6 +41,11 @@ pub(super) fn count(number: i64) -> Parsed<usize> {
     if (1..=1_000_000).contains(&count) { Ok(count) } else { Err(Wrong::Value) }
 }
 
+/// How many of something a user may have; 0: any number.
+pub(super) fn quota(number: i64) -> Parsed<i64> {
+    if (0..=1_000_000_000).contains(&number) { Ok(number) } else { Err(Wrong::Value) }
+}
+
 pub(super) fn socket(text: &str) -> Parsed<SocketAddr> {
     text.trim().parse().map_err(|_| Wrong::Value)
 }

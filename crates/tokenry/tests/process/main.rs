@@ -11,6 +11,7 @@ mod commands;
 mod demo;
 mod kill;
 mod leaks;
+mod log_lines;
 mod master_key;
 mod process;
 mod provider;

@@ -30,8 +30,28 @@ fn without_any_configuration_everything_has_its_default() {
     assert_eq!((config.log.format, config.log.level.as_str()), (LogFormat::Human, "info"));
     assert!(!config.outbound.allow_private);
     assert_eq!(config.outbound.timeout, Duration::from_secs(15));
+    assert_eq!((config.limits.connections, config.limits.requests), (1000, 500));
+    assert_eq!((config.quotas.connections, config.quotas.flows), (1000, 50));
     assert!(config.providers.is_empty() && config.warnings.is_empty());
     assert!(config.sources().iter().all(|setting| setting.origin == Origin::Default));
+}
+
+#[test]
+fn limits_come_from_the_file_and_from_variables() {
+    let place = Place::with_config("[limits]\nrequests = 7\nconnections_per_user = 0");
+    let env = [("TOKENRY_LIMITS__TCP_CONNECTIONS", " 9 "), ("TOKENRY_LIMITS__FLOWS_PER_USER", "3")];
+    let config = place.load(&env).unwrap();
+    assert_eq!((config.limits.connections, config.limits.requests), (9, 7));
+    assert_eq!((config.quotas.connections, config.quotas.flows), (0, 3));
+    assert!(config.warnings.is_empty());
+    for wrong in
+        ["requests = 0", "requests = '7'", "requests = -1", "tcp_connections = 9.5", "flows_per_user = -1"]
+    {
+        let place = Place::with_config(&format!("[limits]\n{wrong}"));
+        assert!(place.load(&[]).is_err(), "{wrong}");
+    }
+    let tight = Place::with_config("[limits]\ntcp_connections = 7\nrequests = 7").load(&[]).unwrap();
+    assert!(tight.warnings[0].contains("limits.requests (7)"), "{:?}", tight.warnings);
 }
 
 #[test]

@@ -120,7 +120,10 @@ fn a_file_without_a_usable_secret_is_refused_and_not_repeated() {
     }
     for (key, allowed) in [
         ("METRICS_TOKEN", "a text in printable ASCII without white space"),
-        ("DATABASE_URL", "a URL such as sqlite://data/tokenry.db"),
+        (
+            "DATABASE_URL",
+            "a URL such as sqlite://data/tokenry.db or postgres://user:password@host/database?sslmode=verify-full",
+        ),
     ] {
         let name = format!("TOKENRY_{key}_FILE");
         let problem = only(place.problems(&[(&name, &odd)]));
