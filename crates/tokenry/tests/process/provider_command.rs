@@ -270,7 +270,7 @@ fn settings_that_the_operator_fixes_are_in_the_endpoints() {
     let file = home.path().join("tokenry.toml");
     std::fs::write(&file, "[providers.zendesk.settings]\nsubdomain = \"acme\"\n").unwrap();
     says(home.run(&["provider", "show", "zendesk"], &[]), &[fixed]);
-    says(home.run(&["config", "check"], &[]), &["providers.zendesk.settings  subdomain=acme"]);
+    says(home.run(&["config", "check"], &[]), &["providers.zendesk.settings   subdomain=acme"]);
     for (text, told) in [
         ("[providers.zendesk.settings]\nsubdomain = \"evil.example/\"\n", "zendesk: settings.subdomain"),
         (
