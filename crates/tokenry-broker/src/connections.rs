@@ -73,7 +73,8 @@ impl Broker {
     /// first. A token that has no known end is taken to outlive every wish.
     ///
     /// # Errors
-    /// [`BrokerError::ReconnectRequired`] when a person must connect it again; [`BrokerError::ProviderAway`] and
+    /// [`BrokerError::ReconnectRequired`] when a person must connect it again; [`BrokerError::HandedOver`] when another
+    /// installation keeps it fresh and the last token that was had here has died; [`BrokerError::ProviderAway`] and
     /// [`BrokerError::ProviderRefused`] when it expired and no new one is to be had; [`BrokerError::Field`] when the
     /// provider gives no token that lives for `min_valid`; those of a caller who may not.
     pub async fn hand_out(
@@ -140,6 +141,14 @@ impl Broker {
         }
         let now = self.clock.now();
         let suffices = |fresh: &HandedOut| fresh.expires_at.is_none_or(|at| at >= now.plus(min_valid));
+        if let ConnectionState::HandedOver { reason } = &connection.state {
+            let last = self.last_token(connection, reason)?;
+            return if suffices(&last) {
+                Ok(last)
+            } else {
+                Err(BrokerError::HandedOver { reason: reason.clone() })
+            };
+        }
         let stored = self.stored_token(connection)?;
         if connection.times.due_at.is_none_or(|due| due > now) && suffices(&stored) {
             return Ok(stored);
@@ -317,7 +326,10 @@ impl Broker {
     pub(crate) fn wants_revocation(&self, connection: &Connection) -> bool {
         let provider = self.provider_of(connection);
         // One that is missing from the configuration may come back: its revocations wait for it.
-        connection.kind.is_grant() && provider.map_or(true, |provider| provider.revokes())
+        // One that was handed over is another installation's to end.
+        connection.kind.is_grant()
+            && !matches!(connection.state, ConnectionState::HandedOver { .. })
+            && provider.map_or(true, |provider| provider.revokes())
     }
 
     /// Whether the provider has a way to revoke, and no connection would lose its grant by it.

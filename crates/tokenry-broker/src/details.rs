@@ -13,7 +13,8 @@ use crate::error::BrokerError;
 use crate::sessions::{Claims, ENDED};
 
 /// The words for where a connection stands.
-const STANDINGS: [&str; 5] = ["ok", "expiring", "reconnect_required", "quarantined", "revoked"];
+const STANDINGS: [&str; 6] =
+    ["ok", "expiring", "reconnect_required", "quarantined", "revoked", "handed_over"];
 /// The most rows that are read at a time while a list is looked through.
 const BATCH: i64 = 500;
 

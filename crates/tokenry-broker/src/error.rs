@@ -107,6 +107,14 @@ pub enum BrokerError {
         /// Why, in words, with the provider's own error.
         reason: String,
     },
+    /// Another installation keeps the connection fresh, and the last token that was had here is of no more use.
+    #[error(
+        "{reason}; its last token here has ended: ask the other installation, or connect the account again here"
+    )]
+    HandedOver {
+        /// To whom or from where, in words.
+        reason: String,
+    },
     /// The operator has not set the service up.
     #[error(
         "{service} is not set up on this server: its operator must register an application there with the redirect \

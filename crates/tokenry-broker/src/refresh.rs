@@ -139,7 +139,7 @@ impl Broker {
             let Some(connection) = self.reread(seen).await? else {
                 return Err(BrokerError::NoSuchConnection);
             };
-            if connection.generation != seen.generation || connection.state.needs_a_person() {
+            if connection.generation != seen.generation || connection.state.is_out_of_our_hands() {
                 return self.take_newer(&connection);
             }
             let provider = self.provider_of(&connection)?;
@@ -321,8 +321,17 @@ impl Broker {
             ConnectionState::ReconnectRequired { reason } | ConnectionState::Revoked { reason } => {
                 Err(BrokerError::ReconnectRequired { reason: reason.clone() })
             }
+            ConnectionState::HandedOver { reason } => self.last_token(newer, reason),
             ConnectionState::Ok | ConnectionState::Quarantined { .. } => self.stored_token(newer),
         }
+    }
+
+    /// The last token of a connection that another installation keeps fresh, while it lives.
+    pub(crate) fn last_token(&self, connection: &Connection, reason: &str) -> Result<HandedOut, BrokerError> {
+        if connection.times.expires_at.is_some_and(|at| at <= self.clock.now()) {
+            return Err(BrokerError::HandedOver { reason: reason.to_owned() });
+        }
+        self.stored_token(connection)
     }
 
     /// The token that the row holds.

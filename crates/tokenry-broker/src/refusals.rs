@@ -243,6 +243,10 @@ impl Broker {
     /// The provider says that the grant is over. It is believed after a moment, unless it says so of everybody.
     async fn refused(&self, attempt: &Attempt<'_>, error: OAuthError) -> Result<BrokerError, BrokerError> {
         let Attempt { connection, provider, .. } = attempt;
+        if connection.doubt.is_some() {
+            // After a restore many are refused at once, and their provider is as well as ever.
+            return self.mark(attempt, error).await;
+        }
         self.store.update_refused(connection.id, connection.generation, self.clock.now()).await?;
         tokio::time::sleep(HOLD).await;
         let now = self.clock.now();
@@ -294,6 +298,10 @@ impl Broker {
                 intent.at
             );
             reason.push_str(&lost);
+        }
+        if let Some(doubt) = &connection.doubt {
+            reason.push_str("; ");
+            reason.push_str(doubt);
         }
         let marked =
             self.store.update_reconnect_required(connection.id, connection.generation, &reason).await?;

@@ -150,6 +150,12 @@ pub enum ConnectionState {
         /// By whose hand, in words.
         reason: String,
     },
+    /// Another installation keeps the grant fresh. Here its last access token is handed out while it lives, and never
+    /// renewed: a refresh token is spent by one alone.
+    HandedOver {
+        /// To whom or from where, in words.
+        reason: String,
+    },
 }
 
 impl ConnectionState {
@@ -160,6 +166,7 @@ impl ConnectionState {
             Self::ReconnectRequired { .. } => "reconnect_required",
             Self::Quarantined { .. } => "quarantined",
             Self::Revoked { .. } => "revoked",
+            Self::HandedOver { .. } => "handed_over",
         }
     }
 
@@ -167,9 +174,10 @@ impl ConnectionState {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Ok => None,
-            Self::ReconnectRequired { reason } | Self::Quarantined { reason } | Self::Revoked { reason } => {
-                Some(reason)
-            }
+            Self::ReconnectRequired { reason }
+            | Self::Quarantined { reason }
+            | Self::Revoked { reason }
+            | Self::HandedOver { reason } => Some(reason),
         }
     }
 
@@ -183,13 +191,14 @@ impl ConnectionState {
             ("reconnect_required", Some(reason)) => Ok(Self::ReconnectRequired { reason }),
             ("quarantined", Some(reason)) => Ok(Self::Quarantined { reason }),
             ("revoked", Some(reason)) => Ok(Self::Revoked { reason }),
+            ("handed_over", Some(reason)) => Ok(Self::HandedOver { reason }),
             (other, _) => Err(UnknownState(other.to_owned())),
         }
     }
 
-    /// Whether nothing but a person can make it work again.
-    pub const fn needs_a_person(&self) -> bool {
-        matches!(self, Self::ReconnectRequired { .. } | Self::Revoked { .. })
+    /// Whether no refresh of ours can make it work again: a person must, or another installation has it.
+    pub const fn is_out_of_our_hands(&self) -> bool {
+        matches!(self, Self::ReconnectRequired { .. } | Self::Revoked { .. } | Self::HandedOver { .. })
     }
 }
 
@@ -245,6 +254,8 @@ pub struct Connection {
     pub generation: i64,
     /// A refresh without a known outcome.
     pub intent: Option<RefreshIntent>,
+    /// Why the refresh token may have been spent where nobody here saw it, such as after a restore. In words.
+    pub doubt: Option<String>,
     /// How many refreshes in a row brought nothing.
     pub failures: u32,
     /// Before this, nobody tries again: the last tries failed.
@@ -311,6 +322,7 @@ mod tests {
             ConnectionState::ReconnectRequired { reason: "gone".into() },
             ConnectionState::Quarantined { reason: "odd".into() },
             ConnectionState::Revoked { reason: "by its owner".into() },
+            ConnectionState::HandedOver { reason: "to the new machine".into() },
         ] {
             assert_eq!(
                 ConnectionState::parse(state.as_str(), state.reason().map(str::to_owned)),

@@ -95,6 +95,8 @@ pub(crate) struct ConnectionRow {
     lease_owner: Option<String>,
     intent_hash: Option<Vec<u8>>,
     intent_at: Option<i64>,
+    doubt: Option<String>,
+    doubted_generation: Option<i64>,
     failures: i64,
     retry_at: Option<i64>,
     connected_at: Option<i64>,
@@ -109,7 +111,7 @@ macro_rules! columns {
         "c.id, c.user_id, c.name, c.token_type, c.provider, c.kind, c.state, c.state_reason, c.account_id, \
          c.account_label, c.requested_scopes, c.scopes, c.settings, c.sealed_access, c.sealed_refresh, c.expires_at, \
          c.due_at, c.renew_at, c.keep_at, c.ends_at, c.idle_ends_at, c.generation, c.lease_owner, c.intent_hash, \
-         c.intent_at, c.failures, c.retry_at, c.connected_at, c.last_refreshed_at, c.last_used_at, c.created_at, \
+         c.intent_at, c.doubt, c.doubted_generation, c.failures, c.retry_at, c.connected_at, c.last_refreshed_at, c.last_used_at, c.created_at, \
          c.updated_at"
     };
 }
@@ -148,6 +150,8 @@ impl TryFrom<ConnectionRow> for Connection {
             generation: row.generation,
             intent: intent(row.intent_hash, row.intent_at, row.lease_owner.is_some())
                 .map_err(|why| corrupt(&why))?,
+            // A credential that came later has nothing to do with it.
+            doubt: row.doubt.filter(|_| row.doubted_generation == Some(row.generation)),
             failures: u32::try_from(row.failures).map_err(|_| corrupt(&"a count is below zero"))?,
             retry_at: at(row.retry_at),
             connected_at: at(row.connected_at),

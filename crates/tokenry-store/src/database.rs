@@ -148,8 +148,21 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Url`] for an address that is not understood, [`StoreError::Unavailable`] when it cannot be opened,
-    /// [`StoreError::Migration`] when its schema is newer than this version.
+    /// [`StoreError::Migration`] when its schema is newer than this version, [`StoreError::Moved`] when what was in it lives
+    /// on in another database.
     pub async fn open_with(url: &str, pool: &Pool) -> Result<Self, StoreError> {
+        let store = Self::open_whatever_it_is(url, pool).await?;
+        match store.find_fact(crate::installation::MOVED).await? {
+            None => Ok(store),
+            Some(to) => {
+                store.close().await;
+                Err(StoreError::Moved { to })
+            }
+        }
+    }
+
+    /// As [`Store::open_with`], also one that was moved.
+    pub(crate) async fn open_whatever_it_is(url: &str, pool: &Pool) -> Result<Self, StoreError> {
         Ok(Self {
             db: match Kind::of(url)? {
                 Kind::Sqlite => sqlite::open(url).await?,

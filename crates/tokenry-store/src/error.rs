@@ -35,6 +35,18 @@ pub enum StoreError {
         /// What the file system says.
         why: std::io::Error,
     },
+    /// What is in this database lives on in another one.
+    #[error(
+        "this database was moved {to}; start the server on that one. If the move did not come to its end, run \
+         `tokenry migrate-store` again"
+    )]
+    Moved {
+        /// Where to, and when.
+        to: String,
+    },
+    /// A copy of a database is not what it was copied from, or must not be made.
+    #[error("{0}")]
+    Copy(String),
     /// A row that must be unique is there already.
     #[error("the row is there already")]
     Conflict,

@@ -8,7 +8,7 @@ use crate::error::StoreError;
 impl Store {
     /// Takes the lease on a connection's refresh and writes down what is about to be spent, in one durable statement. Of
     /// all who try, one gets it; nobody does while another's lease runs, or when the credential is no longer that of
-    /// `generation`.
+    /// `generation`, or when this database was moved away: then the other one spends.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away.
@@ -22,7 +22,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE connections SET lease_owner = $3, lease_until = $4, intent_hash = $5, intent_at = $6 \
                    WHERE id = $1 AND generation = $2 AND deleted_at IS NULL AND state IN ('ok', 'quarantined') \
-                   AND (lease_until IS NULL OR lease_until <= $6)";
+                   AND (lease_until IS NULL OR lease_until <= $6) \
+                   AND NOT EXISTS (SELECT 1 FROM installation WHERE name = 'moved')";
         let rows = on!(self, write, |pool| sqlx::query(sql)
             .bind(id.get())
             .bind(generation)

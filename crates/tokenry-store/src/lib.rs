@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod backup;
 mod commits;
 mod connections;
 mod credentials;
@@ -7,11 +8,14 @@ mod database;
 mod devices;
 mod error;
 mod flows;
+mod handover;
 mod health;
+mod installation;
 mod keys;
 mod leases;
 mod listing;
 mod logins;
+mod moving;
 mod postgres;
 mod reads;
 mod renewals;
@@ -20,14 +24,17 @@ mod spool;
 mod sqlite;
 mod users;
 
+pub use backup::{BackedUp, back_up, check_backup, unpack_backup};
 pub use connections::{NewConnection, NewCredential, Owned, OwnedList, SealedCredential};
 pub use database::{Pool, Store};
 pub use devices::DeviceFlow;
 pub use error::StoreError;
 pub use flows::{FlowClaim, NewFlow, Parked};
+pub use handover::{Brought, Exportable};
 pub use keys::{StoredKey, StoredSigningKey};
 pub use listing::Wanted;
 pub use logins::Bucket;
+pub use moving::{Described, MovedStore, describe, move_store, take_back_store};
 pub use reads::Ready;
 pub use renewals::{Due, Ending, Failed};
 pub use revocations::{NewRevocation, Revocation};

@@ -43,7 +43,7 @@ pub(crate) async fn look(url: &str, table: &str) -> Result<Option<Database>, Sto
 }
 
 /// What the URL says, `sslmode`, `sslrootcert` and the rest of libpq's words included.
-fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+pub(crate) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     // The cause may quote the URL, which may hold a password.
     let options = PgConnectOptions::from_str(url).map_err(|_| {
         refuse_url(url, "write postgres://user:password@host:port/database, with % escapes in the password")

@@ -57,7 +57,7 @@ pub(crate) const HOLD_GRANT: &str = "UPDATE connections SET updated_at = $3 \
 pub(crate) const QUEUE_GRANT: &str = "INSERT INTO revocations \
     (user_id, connection_id, provider, account_id, settings, sealed_access, sealed_refresh, next_attempt_at, created_at) \
     SELECT user_id, id, provider, account_id, settings, sealed_access, sealed_refresh, $3, $3 FROM connections \
-    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL AND kind = 'oauth2' AND state <> 'revoked'";
+    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL AND kind = 'oauth2' AND state NOT IN ('revoked', 'handed_over')";
 
 #[derive(sqlx::FromRow)]
 struct RevocationRow {

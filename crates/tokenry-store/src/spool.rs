@@ -167,6 +167,53 @@ impl Spool {
         Ok(found)
     }
 
+    /// What the files of waiting answers are called, and what is in them, as it is.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn files(&self) -> io::Result<Vec<(String, Vec<u8>)>> {
+        let entries = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).filter(|name| is_answer(name));
+            let Some(name) = name else { continue };
+            match fs::read(&path) {
+                // It is in the database by now.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                bytes => found.push((name.to_owned(), bytes?)),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Puts a file back that [`Spool::files`] gave. One that is there already is left alone: it is newer.
+    ///
+    /// # Errors
+    /// What the file system says, and a name that no waiting answer has.
+    pub fn put_file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        if !is_answer(name) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{name:?} is no file of the spool"),
+            ));
+        }
+        self.make_directory()?;
+        let path = self.0.join(name);
+        if path.exists() {
+            return Ok(());
+        }
+        let unfinished = path.with_extension("unfinished");
+        let mut out = private_file(&unfinished)?;
+        out.write_all(bytes)?;
+        out.sync_all()?;
+        fs::rename(&unfinished, &path)?;
+        File::open(&self.0)?.sync_all()
+    }
+
     /// Takes an answer out, once it is in the database or of no more use.
     ///
     /// # Errors
@@ -192,6 +239,11 @@ impl Spool {
         }
         builder.create(&self.0)
     }
+}
+
+/// Whether a file of this name holds a waiting answer.
+fn is_answer(name: &str) -> bool {
+    name.strip_suffix(".spooled").is_some_and(|id| id.bytes().all(|b| b.is_ascii_digit() || b == b'-'))
 }
 
 fn is_full(error: &io::Error) -> bool {

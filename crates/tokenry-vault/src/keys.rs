@@ -50,6 +50,15 @@ impl MasterKey {
         Ok(Self(cipher::random_key(random)?))
     }
 
+    /// The key of a stream that begins with `header` (see [`StreamKey`](crate::StreamKey)), where this key was given for that
+    /// stream alone.
+    ///
+    /// # Errors
+    /// [`VaultError::Cipher`] when the cipher library gave up.
+    pub fn stream_key(&self, header: &[u8]) -> Result<crate::StreamKey, VaultError> {
+        crate::StreamKey::derive(self.0.expose_secret(), header)
+    }
+
     /// The key as text, for the operator to keep: 44 characters of standard base64.
     pub fn to_base64(&self) -> SecretString {
         STANDARD.encode(self.0.expose_secret()).into()

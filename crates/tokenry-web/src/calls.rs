@@ -80,7 +80,7 @@ fn no_store(body: impl IntoResponse) -> Response {
         (status = 401, body = ErrorBody, description = "No access token, or not a good one"),
         (status = 403, body = ErrorBody, description = "The access token is another user's"),
         (status = 404, body = ErrorBody, description = "You have no connection with this id"),
-        (status = 409, body = ErrorBody, description = "It must be connected again (`reconnect_required`); the message says why"),
+        (status = 409, body = ErrorBody, description = "It must be connected again (`reconnect_required`), or another installation has it (`handed_over`); the message says why"),
         (status = 422, body = ErrorBody, description = "No token lives for so long; the message says how long they do"),
         (status = 502, body = ErrorBody, description = "The provider refused us, or answered nonsense"),
     ),
@@ -117,7 +117,7 @@ pub(crate) async fn token(
         (status = 401, body = ErrorBody, description = "No access token, or not a good one"),
         (status = 403, body = ErrorBody, description = "The access token is another user's"),
         (status = 404, body = ErrorBody, description = "You have no connection with this id"),
-        (status = 409, body = ErrorBody, description = "It must be connected again (`reconnect_required`); or no header carries the credential (`no_header`)"),
+        (status = 409, body = ErrorBody, description = "It must be connected again (`reconnect_required`), or another installation has it (`handed_over`); or no header carries the credential (`no_header`)"),
         (status = 502, body = ErrorBody, description = "The provider refused us, or answered nonsense"),
     ),
 )]

@@ -142,7 +142,7 @@ pub(crate) async fn add(
         (status = 401, body = ErrorBody, description = "No access token, or not a good one"),
         (status = 403, body = ErrorBody, description = "The access token is another user's"),
         (status = 404, body = ErrorBody, description = "You have no connection with this id"),
-        (status = 409, body = ErrorBody, description = "It must be connected again (`reconnect_required`); the message says why"),
+        (status = 409, body = ErrorBody, description = "It must be connected again (`reconnect_required`), or another installation has it (`handed_over`); the message says why"),
         (status = 502, body = ErrorBody, description = "The provider refused us, or answered nonsense"),
     ),
 )]

@@ -63,7 +63,8 @@ pub(crate) struct Detail {
     #[schema(example = "git (ada)")]
     name: String,
     /// `ok`; `expiring` (only its owner can put its end off); `reconnect_required`; `quarantined` (the provider refuses it
-    /// again and again, it is tried seldom); `revoked`.
+    /// again and again, it is tried seldom); `revoked`; `handed_over` (another installation keeps it fresh, and here its last
+    /// token is handed out until that ends).
     #[schema(example = "ok")]
     state: &'static str,
     /// Why, in words, with the provider's own error.
@@ -156,7 +157,7 @@ pub(crate) async fn detail(
     get, path = "/api/users/{username}/connections", tag = "connections",
     params(
         ("username" = String, Path, description = "Your username"),
-        ("state" = Option<String>, Query, description = "Only those that stand so: `ok`, `expiring`, `reconnect_required`, `quarantined` or `revoked`"),
+        ("state" = Option<String>, Query, description = "Only those that stand so: `ok`, `expiring`, `reconnect_required`, `quarantined`, `revoked` or `handed_over`"),
         ("service" = Option<String>, Query, description = "Only those of this service, by its id or an alias"),
         ("kind" = Option<String>, Query, description = "Only those with such a credential: `plain`, `api_key`, `basic`, `oauth1`, `oauth2` or `client_credentials`"),
         ("account" = Option<String>, Query, description = "Only those of this account, by its id or its label"),

@@ -142,6 +142,7 @@ impl From<&BrokerError> for ApiError {
             }
             BrokerError::Busy => say(StatusCode::SERVICE_UNAVAILABLE, "busy").retry_after(SHORTLY),
             BrokerError::ReconnectRequired { .. } => say(StatusCode::CONFLICT, "reconnect_required"),
+            BrokerError::HandedOver { .. } => say(StatusCode::CONFLICT, "handed_over"),
             BrokerError::ProviderNotSupported { .. } => say(StatusCode::CONFLICT, "provider_not_supported"),
             BrokerError::ProviderNotConfigured { .. } | BrokerError::ProviderGone { .. } => {
                 say(StatusCode::CONFLICT, "provider_not_configured")

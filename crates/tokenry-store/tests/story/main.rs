@@ -8,6 +8,7 @@
     reason = "in a test a failed step is a failed test"
 )]
 
+mod backup;
 mod connections;
 mod corrupt;
 mod credentials;
@@ -15,9 +16,11 @@ mod devices;
 mod file;
 mod fixture;
 mod flows;
+mod handover;
 mod health;
 mod keys;
 mod logins;
+mod moving;
 mod postgres;
 mod processes;
 mod renewals;

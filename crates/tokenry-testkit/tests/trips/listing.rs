@@ -72,7 +72,7 @@ async fn the_list_is_narrowed_down_by_state_service_kind_and_account() {
         assert!(answer.text("message").contains(&format!("`{field}`")), "{answer:?}");
     }
     let words = ask(&services, "?state=fine").await.text("message");
-    for word in ["ok", "expiring", "reconnect_required", "quarantined", "revoked"] {
+    for word in ["ok", "expiring", "reconnect_required", "quarantined", "revoked", "handed_over"] {
         assert!(words.contains(word), "{words}");
     }
     ask(&services, "?service=gitt").await.expect_error(422, "unknown_service");
