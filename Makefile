@@ -38,6 +38,7 @@ proofs: ## the long versions of the refresh tests: 100 rounds, 200 kills, 10 000
 	TOKENRY_TEST_ROUNDS=100 cargo test --locked --package tokenry --test lease -- --nocapture
 	TOKENRY_TEST_ROUNDS=200 cargo test --locked --package tokenry --test crash -- --nocapture
 	TOKENRY_TEST_CONNECTIONS=10000 cargo test --locked --package tokenry-testkit --test due -- --nocapture
+	TOKENRY_TEST_CONNECTIONS=100000 cargo test --locked --package tokenry --test process migrate -- --nocapture
 
 bench: ## print size, start-up, memory, and "get token" beside a bare axum handler
 	@command -v wrk >/dev/null || apt-get install -y wrk

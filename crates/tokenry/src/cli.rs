@@ -19,7 +19,9 @@ use tokenry_sandbox::{Sandbox, SandboxOptions};
 use tokenry_vault::{MasterKey, SystemRandom};
 use url::Url;
 
+use crate::portable_command::{self, ExportFlags, ImportFlags};
 use crate::provider_command::{self, ProviderCommand};
+use crate::store_command::{self, MigrateFlags, RestoreFlags};
 
 /// Keeps people's connections to other services, and hands out tokens that are valid now.
 #[derive(Parser)]
@@ -89,6 +91,20 @@ enum Command {
         #[command(subcommand)]
         command: UserCommand,
     },
+    /// Write the whole state into one file, while servers run
+    Backup {
+        /// The file to write; it must not be there
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Put a backup back, where no database is
+    Restore(RestoreFlags),
+    /// Write connections into a sealed file, for another installation
+    Export(ExportFlags),
+    /// Bring in connections that another installation exported
+    Import(ImportFlags),
+    /// Move everything to another database; servers must be stopped
+    MigrateStore(MigrateFlags),
 }
 
 #[derive(Args)]
@@ -194,6 +210,11 @@ async fn run_async(cli: Cli) -> anyhow::Result<ExitCode> {
                 Command::Serve => serve(config, &overrides).await?,
                 Command::User { command } => run_user(&config, command).await?,
                 Command::Provider { command } => return provider_command::run(&config, command).await,
+                Command::Backup { to } => store_command::backup(&config, &to).await?,
+                Command::Restore(flags) => store_command::restore(&config, &flags).await?,
+                Command::MigrateStore(flags) => store_command::migrate(&config, &flags).await?,
+                Command::Export(flags) => portable_command::export(&config, &flags).await?,
+                Command::Import(flags) => portable_command::import(&config, &flags).await?,
                 _ => {
                     print!("{}", config.summary());
                     // A provider that lacks its addresses shows only here.

@@ -2,7 +2,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
 
 mod cli;
+mod portable_command;
 mod provider_command;
+mod store_command;
 
 use std::process::ExitCode;
 

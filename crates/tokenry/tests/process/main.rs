@@ -7,11 +7,14 @@
     reason = "in a test a failed step is a failed test"
 )]
 
+mod backup;
 mod commands;
 mod demo;
 mod kill;
 mod leaks;
 mod master_key;
+mod migrate;
+mod portable;
 mod process;
 mod provider;
 mod provider_command;

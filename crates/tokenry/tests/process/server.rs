@@ -126,6 +126,23 @@ impl SandboxProcess {
         assert_eq!(answer.status(), StatusCode::OK);
     }
 
+    /// Grants for so many new accounts, as if each had consented, brought along as connections of this user. Gives the ids.
+    pub(crate) async fn bring_grants(&self, user: &TestUser, prefix: &str, count: usize) -> Vec<i64> {
+        let wanted = json!({"issue_grants": {"client": CLIENT_ID, "account_prefix": prefix, "n": count}});
+        let answer = self.http.post(format!("{}/control", self.base)).json(&wanted).send().await.unwrap();
+        let answer: Value = answer.json().await.unwrap();
+        let mut ids = Vec::new();
+        for grant in answer["grants"].as_array().unwrap() {
+            let body = json!({
+                "service": "sandbox", "kind": "oauth2", "name": grant["account"],
+                "access_token": grant["access_token"], "refresh_token": grant["refresh_token"], "expires_in": 1,
+            });
+            let made = user.api.post(&user.path("connections"), &body).await.expect(StatusCode::CREATED);
+            ids.push(made.json()["id"].as_i64().unwrap());
+        }
+        ids
+    }
+
     /// From now on access tokens live for an hour.
     pub(crate) async fn give_long_tokens(&self) {
         self.control(json!({"access_ttl_s": 3600})).await;
