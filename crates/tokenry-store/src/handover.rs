@@ -2,7 +2,7 @@
 //! anybody else can.
 
 use sqlx::{FromRow as _, Row as _};
-use tokenry_model::{Connection, ConnectionId, ConnectionState, Timestamp, UserId, Username};
+use tokenry_model::{Connection, ConnectionId, ConnectionState, Sealed, Timestamp, UserId, Username};
 
 use crate::connections::{
     ConnectionRow, NewConnection, NewCredential, SealedCredential, columns, write_values,
@@ -224,7 +224,7 @@ impl Store {
                 sqlx::query(fill)
                     .bind(id)
                     .bind(sealed.access.as_bytes())
-                    .bind(sealed.refresh.as_ref().map(|refresh| refresh.as_bytes()))
+                    .bind(sealed.refresh.as_ref().map(Sealed::as_bytes))
                     .execute(&mut *tx)
                     .await?;
                 tx.commit().await?;
@@ -256,7 +256,7 @@ impl Store {
             .bind(copy.id.get())
             .bind(copy.generation)
             .bind(sealed.access.as_bytes())
-            .bind(sealed.refresh.as_ref().map(|refresh| refresh.as_bytes()))
+            .bind(sealed.refresh.as_ref().map(Sealed::as_bytes))
             .bind(credential.requested.to_string())
             .bind(credential.scopes.to_string())
             .bind(write_values(&credential.values))
