@@ -195,7 +195,7 @@ async fn a_copy_beside_the_original_that_lives_on_costs_it_nothing() {
     }
     assert_eq!(visitor.token_of(plain).await, "a pasted token");
     // To delete it in the copy ends nothing at the provider.
-    visitor.api.delete(&visitor.path(&format!("delete/connection/{}", ids[0]))).await.expect(StatusCode::OK);
+    visitor.api.delete(&visitor.path(&format!("connection/delete/{}", ids[0]))).await.expect(StatusCode::OK);
     for id in &ids {
         let token = ada.token_of(*id).await;
         assert_eq!(sandbox.userinfo(&token).await, StatusCode::OK);
