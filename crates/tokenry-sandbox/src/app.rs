@@ -27,7 +27,9 @@ use crate::{
     fresh::NoRandomness,
     grants::{Caller, Consent, Grants, Rules},
     incoming::Incoming,
-    introspect, metadata, oauth1,
+    introspect,
+    journal::Journal,
+    metadata, oauth1,
     options::{Account, ApiKey, SandboxOptions},
     pace::Pace,
     pages, par,
@@ -70,6 +72,7 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) pace: Pace,
     pub(crate) tally: Tally,
+    pub(crate) journal: Journal,
 }
 
 /// Tokens that were issued without a browser.
@@ -115,6 +118,7 @@ impl App {
                 faults: Faults::default(),
                 pace: Pace::new(options.limit_per_s, options.fault_rates),
                 tally: Tally::default(),
+                journal: Journal::default(),
             }),
             stopping,
         }))

@@ -22,12 +22,16 @@ use tokio::{
 
 /// A handler's grip on the connection that its request came over.
 #[derive(Clone)]
-pub(crate) struct Tear(Arc<AtomicBool>);
+pub(crate) struct Tear {
+    torn: Arc<AtomicBool>,
+    /// The caller's end of it.
+    pub(crate) peer: SocketAddr,
+}
 
 impl Tear {
     /// From now on not one byte leaves on this connection; the next try to write ends it.
     pub(crate) fn now(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.torn.store(true, Ordering::Relaxed);
     }
 }
 
@@ -50,7 +54,7 @@ impl Listener for TearableListener {
         if let Err(error) = inner.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        (TearableStream { inner, tear: Tear(Arc::default()) }, addr)
+        (TearableStream { inner, tear: Tear { torn: Arc::default(), peer: addr } }, addr)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -66,7 +70,7 @@ pub(crate) struct TearableStream {
 impl TearableStream {
     /// Fails once the connection is torn. The zero linger makes the close that follows a reset.
     fn check(&self) -> io::Result<()> {
-        if !self.tear.0.load(Ordering::Relaxed) {
+        if !self.tear.torn.load(Ordering::Relaxed) {
             return Ok(());
         }
         self.inner.set_zero_linger()?;

@@ -15,6 +15,7 @@ mod fresh;
 mod grants;
 mod incoming;
 mod introspect;
+mod journal;
 mod metadata;
 mod oauth1;
 mod options;
@@ -47,6 +48,7 @@ use crate::{
 pub use crate::{
     app::IssuedGrant,
     faults::{Endpoint, Fault, FaultKind, Grant},
+    journal::{Reuse, TokenState},
     options::{Account, ApiKey, Client, SandboxOptions},
     pace::FaultRates,
     quirks::Quirks,
@@ -150,6 +152,17 @@ impl Sandbox {
     /// How often the grants of each account were refreshed, as far as the grants are still there.
     pub fn refreshes_by_account(&self) -> BTreeMap<String, u64> {
         self.app.state().grants.refreshes_by_account()
+    }
+
+    /// Spent refresh tokens that were presented again while their grants lived, oldest first; the last thousand.
+    pub fn reuses(&self) -> Vec<Reuse> {
+        self.app.state().journal.reuses()
+    }
+
+    /// How an access token stands, without a request that would be counted.
+    pub fn state_of(&self, access_token: &str) -> TokenState {
+        let now = self.app.now();
+        self.app.state().grants.state_of(now, fresh::Key::of(access_token))
     }
 
     /// Moves the sandbox's clock ahead: tokens, codes and pauses age by as much.

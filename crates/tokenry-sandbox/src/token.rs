@@ -189,7 +189,7 @@ fn try_answer(
     let named = caller.as_ref().ok_or(Refused::InvalidClient);
     match wanted {
         Wanted::Grant(Grant::AuthorizationCode) => exchange(app, named?, &params),
-        Wanted::Grant(Grant::RefreshToken) => refresh(app, caller.as_ref(), &params, &dialect),
+        Wanted::Grant(Grant::RefreshToken) => refresh(incoming, caller.as_ref(), &params, &dialect),
         Wanted::Grant(Grant::DeviceCode) => device(app, named?, &params),
         Wanted::Grant(Grant::ClientCredentials) => own_account(app, named?, &params),
         Wanted::Upgrade => upgrade(app, caller.as_ref(), &params),
@@ -226,11 +226,12 @@ fn exchange(app: &App, caller: &Caller, params: &Params) -> Result<Issued, Refus
 }
 
 fn refresh(
-    app: &App,
+    incoming: &Incoming,
     caller: Option<&Caller>,
     params: &Params,
     dialect: &Dialect<'_>,
 ) -> Result<Issued, Refused> {
+    let app = &incoming.app;
     let rules = &app.quirks.refresh;
     check_extra(app, params)?;
     if !dialect.drop.contains(&"grant_type") && params.one("grant_type")? != Some(&rules.grant) {
@@ -242,11 +243,20 @@ fn refresh(
     let scope = scope.map(|scope| scope.split(separator).collect::<Vec<_>>().join(" "));
     let fresh = Fresh::new()?;
     let mut state = app.state();
+    let now = app.now();
     let issued = if rules.spends_access_token {
-        state.grants.renew(app.now(), caller, token, Renewal::Refresh, fresh)?
+        state.grants.renew(now, caller, token, Renewal::Refresh, fresh)
     } else {
-        state.grants.refresh(app.now(), caller, token, scope.as_deref(), fresh)?
+        state.grants.refresh(now, caller, token, scope.as_deref(), fresh)
     };
+    if let Err(Refused::Reuse) = issued {
+        state.journal.came_again(token, now);
+    }
+    let issued = issued?;
+    // Without a next one it was not spent.
+    if issued.refresh.is_some() && !issued.again {
+        state.journal.spent(token, &issued.account.id, now, incoming.tear.peer);
+    }
     let outcome = if issued.again {
         state.tally.counts.replays += 1;
         "the same answer again"

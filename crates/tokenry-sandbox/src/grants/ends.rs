@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use super::{Caller, Grants, Living, Revoked, SWEEP_FROM, passed, sooner};
-use crate::fresh::Key;
+use crate::{fresh::Key, journal::TokenState};
 
 impl Grants {
     /// The token, if it is good at this moment.
@@ -21,6 +21,22 @@ impl Grants {
         }
         let left = until.map(|until| until.saturating_duration_since(now));
         (!passed(until, now)).then_some(Living { consent, is_access, left })
+    }
+
+    /// How an access token stands.
+    pub(crate) fn state_of(&self, now: Instant, token: Key) -> TokenState {
+        let Some(access) = self.access.get(&token) else { return TokenState::Unknown };
+        let Some(family) = self.families.get(&access.family) else { return TokenState::Ended };
+        let account = family.consent.account.id.clone();
+        match access.until {
+            Some(until) if until <= now => {
+                TokenState::Expired { account, since: now.saturating_duration_since(until) }
+            }
+            until => {
+                let left = until.map(|until| until.saturating_duration_since(now));
+                TokenState::Living { account, left }
+            }
+        }
     }
 
     /// Revokes (RFC 7009 §2.1): a refresh token takes its family with it, an access token goes alone. Quirks may say

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tokenry_sandbox::SandboxOptions;
+use tokenry_sandbox::{SandboxOptions, TokenState};
 
 use crate::fixture::{invalid_grant, options, refusal, start, start_with, tokens};
 
@@ -20,6 +20,26 @@ async fn a_spent_refresh_token_that_comes_back_ends_the_family_with_all_its_acce
     let seen = fx.sandbox.seen();
     assert_eq!((seen.reuses_detected, seen.live_families), (1, 0));
     assert_eq!((seen.refreshes, seen.refresh_attempts), (2, 4));
+    let reuses = fx.sandbox.reuses();
+    assert_eq!((reuses.len(), reuses[0].account.as_str()), (1, "ada"));
+    assert!(reuses[0].spent_at < reuses[0].at && reuses[0].spent_from.ip().is_loopback());
+}
+
+#[tokio::test]
+async fn how_a_token_stands_is_told_without_asking_for_it() {
+    let fx = start().await;
+    let first = fx.connect("ada").await;
+    let stands = |token: &str| fx.sandbox.state_of(token);
+    assert!(
+        matches!(stands(&first.access), TokenState::Living { account, left: Some(_) } if account == "ada")
+    );
+    assert_eq!(stands("sbx_at_nobody_has_it"), TokenState::Unknown);
+    fx.sandbox.advance(Duration::from_hours(1));
+    assert!(matches!(stands(&first.access), TokenState::Expired { account, .. } if account == "ada"));
+    let second = tokens(fx.refresh(&first.refresh).await).await;
+    fx.sandbox.forget_grants_of("ada");
+    assert_eq!(stands(&second.access), TokenState::Ended);
+    assert_eq!(fx.sandbox.seen().introspections, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
