@@ -218,6 +218,7 @@ impl Broker {
             let next = self.clock.now().plus(seconds(interval_s));
             self.store.update_device_pace(state, interval_s, next).await
         };
+        let asked_at = self.clock.now();
         match self.oauth.device_poll(&provider, &code, &flow.scopes).await {
             Ok(DevicePoll::Pending) => go_on(device.interval_s).await?,
             Ok(DevicePoll::SlowDown) => go_on((device.interval_s + SLOWER_S).min(SLOWEST_S)).await?,
@@ -227,7 +228,7 @@ impl Broker {
             }
             Ok(DevicePoll::Expired) => end(DeviceStatus::Expired, None).await?,
             Ok(DevicePoll::Done(tokens)) => {
-                let id = self.keep_device(flow, &provider, tokens).await?;
+                let id = self.keep_device(flow, &provider, tokens, asked_at).await?;
                 end(DeviceStatus::Connected, Some(id)).await?;
             }
             Err(error) if is_passing(&error) => {
@@ -253,9 +254,10 @@ impl Broker {
         flow: &Flow,
         provider: &Arc<Provider>,
         tokens: tokenry_oauth::TokenSet,
+        asked_at: Timestamp,
     ) -> Result<ConnectionId, ConnectError> {
         let owner = self.store.find_user(flow.user_id).await?.ok_or(ENDED)?;
-        let granted = self.granted(provider, tokens, &flow.scopes, flow.values.clone()).await?;
+        let granted = self.granted(provider, tokens, asked_at, &flow.scopes, flow.values.clone()).await?;
         Ok(self.keep_granted(&Place::of(flow, &owner), provider, &granted).await?.id)
     }
 }

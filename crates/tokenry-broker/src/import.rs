@@ -259,7 +259,7 @@ impl Broker {
                     account: None,
                     captured: Values::new(),
                 };
-                self.granted(provider, tokens, &scopes, values).await
+                self.granted(provider, tokens, now, &scopes, values).await
             }
             Given::ClientCredentials { client, scopes } => {
                 if client.is_none() && provider.kind() != Kind::ClientCredentials {
@@ -319,6 +319,7 @@ impl Broker {
             None => OwnClient::operators(),
         };
         let caller = client.provider(provider);
+        let now = self.clock.now();
         let tokens = self.oauth.client_credentials(&caller, &requested).await.map_err(|cause| {
             let service = provider.name.clone();
             match cause {
@@ -335,7 +336,6 @@ impl Broker {
                 cause => BrokerError::provider(&provider.name, cause),
             }
         })?;
-        let now = self.clock.now();
         let renewal =
             Renewal { provider, tokens: &tokens, renewable: true, consented_at: now, before: None, now };
         let credential = NewCredential {

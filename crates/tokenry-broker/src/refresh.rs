@@ -43,8 +43,9 @@ const LEASE: Duration = Duration::from_secs(15);
 const RENEW_LEASE: Duration = Duration::from_secs(5);
 /// How long a reader with a dead token waits for another process: a lease that nobody keeps ends before.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long an intent that was left behind is watched before its refresh token is tried again.
-const WATCH: Duration = Duration::from_secs(2);
+/// How long whoever left an intent behind gets before its refresh token is tried again. Longer than an answer that waits for
+/// the database takes to be offered again and written.
+const WATCH: Duration = Duration::from_secs(3);
 /// How soon, and at most how seldom, the row is looked at meanwhile.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 const LAST_LOOK: Duration = Duration::from_millis(250);
@@ -146,17 +147,17 @@ impl Broker {
             let Some(spent) = self.to_be_spent(&connection, &provider)? else {
                 return self.without_refresh_token(&connection, &provider).await;
             };
-            // Whoever left an intent may have an answer and no database: it gets a moment, now that there is one.
-            let may_come_back =
-                connection.intent.is_some_and(|intent| intent.held) && began.elapsed() < WATCH;
-            if !may_come_back {
-                let health = self.may_ask(&connection, &provider).await?;
-                crash::point("unclaimed");
-                if self.claim(&connection, &spent).await? {
-                    crash::point("claimed");
-                    let attempt = Attempt { connection: &connection, provider: &provider, health, spent };
-                    return self.refresh_claimed(&attempt).await;
+            let health = self.may_ask(&connection, &provider).await?;
+            crash::point("unclaimed");
+            if self.claim(&connection, &spent).await? {
+                crash::point("claimed");
+                if connection.intent.is_some_and(|intent| intent.held)
+                    && let Some(outcome) = self.watch(&connection).await?
+                {
+                    return outcome;
                 }
+                let attempt = Attempt { connection: &connection, provider: &provider, health, spent };
+                return self.refresh_claimed(&attempt).await;
             }
             if connection.times.expires_at.is_some_and(|at| at > self.clock.now()) {
                 return self.stored_token(&connection);
@@ -195,6 +196,26 @@ impl Broker {
         Ok(self.store.claim_refresh(id, generation, &self.process, now.plus(LEASE), &intent).await?)
     }
 
+    /// Whoever left the intent behind may have an answer, and had no database. It has one again, for the lease was written:
+    /// now it gets a moment. Gives what came of that, if anything did.
+    async fn watch(
+        &self,
+        connection: &Connection,
+    ) -> Result<Option<Result<HandedOut, BrokerError>>, BrokerError> {
+        let began = Instant::now();
+        while began.elapsed() < WATCH {
+            tokio::time::sleep(LAST_LOOK).await;
+            match self.reread(connection).await? {
+                None => return Ok(Some(Err(BrokerError::NoSuchConnection))),
+                Some(newer) if newer.generation != connection.generation => {
+                    return Ok(Some(self.take_newer(&newer)));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
     pub(crate) fn intent_of(&self, token: &SecretString) -> [u8; 32] {
         self.vault.fingerprint("refresh intent", token.expose_secret().as_bytes())
     }
@@ -202,6 +223,8 @@ impl Broker {
     /// Calls the provider while the lease is held, and kept for as long as the provider takes.
     async fn refresh_claimed(&self, attempt: &Attempt<'_>) -> Result<HandedOut, BrokerError> {
         let connection = attempt.connection;
+        // A life is counted from before the question: how long the answer was on its way, nobody knows.
+        let asked_at = self.clock.now();
         // Side by side: a database that takes its time must not keep us from reading the answer.
         let answer = tokio::select! {
             answer = self.ask(attempt) => answer,
@@ -210,7 +233,7 @@ impl Broker {
         match answer {
             Ok(tokens) => {
                 crash::point("answered");
-                let fresh = self.keep(attempt, &tokens).await?;
+                let fresh = self.keep(attempt, &tokens, asked_at).await?;
                 self.answered(attempt).await;
                 Ok(fresh)
             }
@@ -254,9 +277,14 @@ impl Broker {
     }
 
     /// Seals what came and writes it down before anybody gets it.
-    async fn keep(&self, attempt: &Attempt<'_>, tokens: &TokenSet) -> Result<HandedOut, BrokerError> {
+    async fn keep(
+        &self,
+        attempt: &Attempt<'_>,
+        tokens: &TokenSet,
+        asked_at: Timestamp,
+    ) -> Result<HandedOut, BrokerError> {
         let Attempt { connection, provider, .. } = attempt;
-        let credential = grants::renewed(provider, tokens, connection, &*self.random, self.clock.now())?;
+        let credential = grants::renewed(provider, tokens, connection, &*self.random, asked_at)?;
         let (user, id) = (connection.user_id, connection.id);
         let sealed =
             grants::seal_grant(&self.vault, user, id, &tokens.access_token, tokens.refresh_token.as_ref())?;

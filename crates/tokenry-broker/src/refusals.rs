@@ -166,6 +166,8 @@ impl Broker {
     async fn plan_after(&self, attempt: &Attempt<'_>, error: &OAuthError) -> Result<Failed, BrokerError> {
         let Attempt { connection, provider, .. } = attempt;
         let (now, random) = (self.clock.now(), &*self.random);
+        // What an earlier try has left open, none that was turned away decides.
+        let was_unknown = self.was_left_open(attempt);
         let pause = |failures, (first, last)| schedule::pause_after(failures, first, last, random);
         let failures = connection.failures + 1;
         let limited = matches!(error, OAuthError::RateLimited { .. });
@@ -178,7 +180,7 @@ impl Broker {
                 self.store.update_pause(&provider.id, until).await?;
             }
             return Ok(Failed {
-                spent_unknown: !limited,
+                spent_unknown: was_unknown || !limited,
                 counts: false,
                 retry_at: is_own.then_some(until),
                 renew_at: until.plus(schedule::spread(UNSAID_PAUSE, random)?),
@@ -188,14 +190,15 @@ impl Broker {
         if error.is_operators_fault() {
             let renew_at = now.plus(pause(failures, RENEW_PAUSE)?);
             return Ok(Failed {
-                spent_unknown: false,
+                spent_unknown: was_unknown,
                 counts: false,
                 retry_at: None,
                 renew_at,
                 quarantine: None,
             });
         }
-        let spent_unknown = matches!(error, OAuthError::Unavailable { .. } | OAuthError::Nonsense { .. });
+        let spent_unknown =
+            was_unknown || matches!(error, OAuthError::Unavailable { .. } | OAuthError::Nonsense { .. });
         if !is_passing(error) && failures >= QUARANTINE_AFTER {
             let reason =
                 format!("{} refused {failures} refreshes in a row, last with: {error}", provider.name);
@@ -215,6 +218,11 @@ impl Broker {
         };
         let renew_at = now.plus(pause(failures, RENEW_PAUSE)?);
         Ok(Failed { spent_unknown, counts: true, retry_at, renew_at, quarantine: None })
+    }
+
+    /// Whether an earlier try at this very refresh token never got its answer.
+    fn was_left_open(&self, attempt: &Attempt<'_>) -> bool {
+        attempt.connection.intent.is_some_and(|intent| intent.token == self.intent_of(&attempt.spent))
     }
 
     async fn give_back(&self, connection: &Connection, failed: &Failed) {
@@ -272,7 +280,7 @@ impl Broker {
         tracing::debug!(provider = %provider.id, taken_back, "refusals were taken back");
         self.metrics.refreshed(provider.id.as_str(), "storm");
         let failed = Failed {
-            spent_unknown: false,
+            spent_unknown: self.was_left_open(attempt),
             counts: false,
             // The next try that the circuit lets through is somebody else's.
             retry_at: Some(until.plus(spread)),
@@ -286,9 +294,9 @@ impl Broker {
 
     /// Marks the connection, unless somebody connected it again meanwhile.
     async fn mark(&self, attempt: &Attempt<'_>, error: OAuthError) -> Result<BrokerError, BrokerError> {
-        let Attempt { connection, provider, spent, .. } = attempt;
+        let Attempt { connection, provider, .. } = attempt;
         let mut reason = format!("{} no longer honours the grant ({error})", provider.name);
-        if let Some(intent) = connection.intent.filter(|intent| intent.token == self.intent_of(spent)) {
+        if let Some(intent) = connection.intent.filter(|_| self.was_left_open(attempt)) {
             let lost = format!(
                 "; a refresh begun at {} never got its answer, which may have been the cause",
                 intent.at

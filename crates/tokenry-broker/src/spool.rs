@@ -19,7 +19,7 @@ use crate::refresh::HandedOut;
 const AT_ONCE: Duration = Duration::from_millis(250);
 /// How soon, and at most how seldom, a waiting answer is offered to the database again.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LAST_PAUSE: Duration = Duration::from_secs(2);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// An answer that waits, and its access token, opened, for those who ask meanwhile.
 pub(crate) struct Waiting {

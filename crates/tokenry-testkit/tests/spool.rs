@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use secrecy::ExposeSecret as _;
+use serde_json::json;
 use sqlx::{Connection as _, SqliteConnection};
 use tokenry_sandbox::{Fault, FaultKind, Sandbox};
-use tokenry_testkit::app::{TestApp, TestUser, start_sandbox};
+use tokenry_testkit::app::{CLIENT_ID, TestApp, TestUser, start_sandbox};
 use tokenry_testkit::browser::Browser;
 
 /// A transaction of somebody else's that holds SQLite's write lock until it is dropped.
@@ -121,4 +123,63 @@ async fn a_spooled_token_of_a_connection_that_is_deleted_meanwhile_is_revoked() 
     app.server().broker().do_chores().await;
     user.get_token(id).await.expect_error(404, "no_such_connection");
     assert_eq!(sandbox.seen().live_families, 0);
+}
+
+/// Another replica, for which the lease has run out, must leave the refresh token alone that the waiting answer has spent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_waits_for_the_database_is_not_overtaken_by_another_replica() {
+    const CONNECTIONS: usize = 6;
+    let sandbox = start_sandbox(Duration::from_mins(1)).await;
+    let app = TestApp::start_with_sandbox(&sandbox).await;
+    let user = app.user("ada").await;
+    for grant in sandbox.issue_grants(CLIENT_ID, "person", CONNECTIONS, "profile").unwrap() {
+        let body = json!({
+            "kind": "oauth2", "service": "sandbox", "expires_in": grant.expires_in,
+            "access_token": grant.access_token.expose_secret(),
+            "refresh_token": grant.refresh_token.unwrap().expose_secret(),
+        });
+        user.api.post(&user.path("connections"), &body).await.expect(StatusCode::CREATED);
+    }
+    let ids: Vec<i64> = user.list().await.iter().map(|row| row["ID"].as_i64().unwrap()).collect();
+    let config = app.config.clone();
+    let other = TestApp::start_with(|own| {
+        own.database_url = config.database_url;
+        own.master_key = config.master_key;
+        own.providers = config.providers;
+    })
+    .await;
+    app.clock.advance(Duration::from_mins(2));
+    // For this one the leases that the first is about to take ran out long ago.
+    other.clock.advance(Duration::from_mins(4));
+    let mut at_other = other.anonymous();
+    at_other.token.clone_from(&user.api.token);
+    let at_other = TestUser { name: user.name.clone(), api: at_other };
+
+    sandbox.inject(Fault::on_refresh(FaultKind::Delay { ms: 1_000 }).times(6));
+    let read = |user: &TestUser| {
+        let reads = ids.iter().map(|id| {
+            let (user, id) = (user.clone(), *id);
+            tokio::spawn(async move { user.get_token(id).await })
+        });
+        reads.collect::<Vec<_>>()
+    };
+    let first = read(&user);
+    while sandbox.seen().refresh_attempts < 6 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let held = lock(&app).await;
+    for answer in first {
+        answer.await.unwrap().expect(StatusCode::OK);
+    }
+    assert_eq!(spooled(&app), CONNECTIONS, "the database took them");
+    let second = read(&at_other);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    drop(held);
+    for answer in second {
+        assert_ne!(answer.await.unwrap().status, StatusCode::CONFLICT, "a connection is lost");
+    }
+    assert_eq!(sandbox.seen().reuses_detected, 0);
+    for id in &ids {
+        user.token_of(*id).await;
+    }
 }

@@ -142,14 +142,18 @@ pub(crate) fn failed(app: &App, error: &ConnectError) -> Response {
 
 /// It failed on our side; the words and the status are those of the API.
 fn failed_here(app: &App, error: &BrokerError) -> Response {
-    let error = ApiError::from(error);
+    let mut error = ApiError::from(error);
     let template = MessagePage {
         base: app.base_path(),
         title: "The connection was not stored",
         text: &sentence(error.message()),
         next: "Ask for a new link and try again in a moment.",
     };
-    page(error.status(), &template)
+    let mut page = page(error.status(), &template);
+    if let Some((name, value)) = error.take_header().filter(|(name, _)| *name == header::RETRY_AFTER) {
+        page.headers_mut().insert(name, value);
+    }
+    page
 }
 
 fn sentence(text: &str) -> String {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tokenry_model::{
-    CredentialKind, Deadlines, ExposeSecret as _, Flow, FlowKind, Scopes, SecretString, StateHash, User,
-    Values,
+    CredentialKind, Deadlines, ExposeSecret as _, Flow, FlowKind, Scopes, SecretString, StateHash, Timestamp,
+    User, Values,
 };
 use tokenry_oauth::{Exchange, OAuthError, PkceVerifier, Provider, TokenSet};
 use tokenry_store::{FlowClaim, NewCredential};
@@ -129,18 +129,20 @@ impl Broker {
             scopes: &flow.scopes,
             captured: &captured,
         };
+        let asked_at = self.clock.now();
         let tokens = self.oauth.exchange(provider, exchange).await.map_err(failed)?;
         let mut values = flow.values.clone();
         values.extend(captured);
-        Ok(self.granted(provider, tokens, &flow.scopes, values).await?)
+        Ok(self.granted(provider, tokens, asked_at, &flow.scopes, values).await?)
     }
 
-    /// What there is to keep of tokens that a provider has just given. From here on a failure would lose the grant: one
-    /// without a name still works.
+    /// What there is to keep of tokens that a provider has just given; `asked_at` is when it was asked, and from then on they
+    /// live. From here on a failure would lose the grant: one without a name still works.
     pub(crate) async fn granted(
         &self,
         provider: &Arc<Provider>,
         tokens: TokenSet,
+        asked_at: Timestamp,
         requested: &Scopes,
         mut values: Values,
     ) -> Result<Granted, BrokerError> {
@@ -154,8 +156,7 @@ impl Broker {
             tracing::warn!(provider = %provider.id, %error, "the account behind a new grant is not known");
             None
         });
-        let now = self.clock.now();
-        let credential = grants::credential(&provider, &tokens, requested, values, &*self.random, now)?;
+        let credential = grants::credential(&provider, &tokens, requested, values, &*self.random, asked_at)?;
         Ok(Granted { access: tokens.access_token, refresh: tokens.refresh_token, account, credential })
     }
 

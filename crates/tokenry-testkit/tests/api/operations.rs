@@ -20,6 +20,9 @@ async fn without_its_database_a_server_is_alive_and_not_ready_and_keeps_its_inte
     let id = ada.add("", "spotify", "t").await;
     app.server().broker().close().await;
     app.anonymous().get("/healthz").await.expect(StatusCode::OK);
+    let page =
+        app.anonymous().get("/callback?state=any&code=any").await.expect(StatusCode::SERVICE_UNAVAILABLE);
+    assert!(page.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0), "{page:?}");
     let answers = [
         app.anonymous().get("/readyz").await,
         ada.get_token(id).await,

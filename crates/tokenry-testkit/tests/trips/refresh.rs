@@ -1,6 +1,9 @@
 //! Reading a token that has expired: one refresh, whoever asks and however often, and what it brought is not lost.
 
-use tokenry_sandbox::{Endpoint, Fault, FaultKind, Sandbox, SandboxOptions};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokenry_model::{Clock as _, SystemClock};
+use tokenry_sandbox::{Endpoint, Fault, FaultKind, Sandbox, SandboxOptions, TokenState};
 
 use crate::world::{PAST_EXPIRY, World, eventually, sandbox_options};
 
@@ -188,4 +191,23 @@ async fn what_a_refresh_brings_for_a_connection_deleted_meanwhile_is_given_back(
     assert_eq!(world.seen().live_families, 1);
     reader.await.unwrap().expect_error(404, "no_such_connection");
     eventually("the new grant is revoked", async || world.seen().live_families == 0).await;
+}
+
+/// The provider counts a life from when it answers, and nobody here knows how long the answer was on its way.
+#[tokio::test]
+async fn an_answer_that_is_slow_to_come_makes_no_token_live_longer() {
+    let world = World::start().await;
+    let user = world.app.user("ada").await;
+    let id = world.connect(&user, "grace").await;
+    world.app.clock.advance(PAST_EXPIRY);
+    let ahead = world.app.clock.now().micros() - SystemClock.now().micros();
+    world.sandbox.inject(Fault::on_refresh(FaultKind::SlowBody { ms_total: 2_000 }));
+    let token = user.token_of(id).await;
+    let TokenState::Living { left: Some(left), .. } = world.sandbox.state_of(&token) else {
+        panic!("the token is not good");
+    };
+    let ends_at = SystemClock.now().plus(left).micros() + ahead;
+    let said = user.detail(id).await["expires_at"].as_str().unwrap().to_owned();
+    let said = OffsetDateTime::parse(&said, &Rfc3339).unwrap().unix_timestamp_nanos() / 1_000;
+    assert!(said <= i128::from(ends_at), "it lives {} us longer here than there", said - i128::from(ends_at));
 }

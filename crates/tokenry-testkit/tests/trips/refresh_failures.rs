@@ -41,6 +41,28 @@ async fn a_grant_that_is_over_asks_for_a_person_and_is_not_tried_again() {
     user.api.get(&check).await.expect(reqwest::StatusCode::OK);
 }
 
+/// What was left open by the first stays open, whatever turns the second away.
+#[tokio::test]
+async fn a_lost_answer_is_told_of_also_when_another_try_was_turned_away_in_between() {
+    for (turned_away, wait) in [(away(429, Some(1)), 2), (away(503, None), A_PAUSE)] {
+        let world = World::start().await;
+        let user = world.app.user("ada").await;
+        let id = world.connect(&user, "grace").await;
+        world.app.clock.advance(PAST_EXPIRY);
+        world.sandbox.inject(Fault::on_refresh(FaultKind::DropAfter));
+        user.get_token(id).await.expect_error(503, "provider_unavailable");
+        assert_eq!(world.seen().refreshes, 1, "nothing was spent");
+        for fault in [turned_away.clone(), turned_away] {
+            world.sandbox.inject(Fault::on_refresh(fault));
+            world.app.clock.advance(Duration::from_secs(A_PAUSE));
+            user.get_token(id).await.expect_error(503, "provider_unavailable");
+            world.app.clock.advance(Duration::from_secs(wait));
+        }
+        let said = user.get_token(id).await.expect_error(409, "reconnect_required").text("message");
+        assert!(said.contains("never got its answer"), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn the_mark_outlives_a_restart() {
     let mut world = World::start().await;
