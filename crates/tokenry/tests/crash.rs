@@ -4,18 +4,18 @@
 //! `TOKENRY_TEST_ROUNDS` sets how many kills there are in all (14 unless told).
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "in a test a failed step is a failed test")]
 
+mod common;
+
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use sqlx::{Connection as _, SqliteConnection};
 use tokenry_sandbox::{Fault, FaultKind, Sandbox};
-use tokenry_testkit::app::{ApiClient, CLIENT_ID, CLIENT_SECRET, PASSWORD, TestUser, start_sandbox};
-use tokenry_testkit::browser::Browser;
+use tokenry_testkit::app::{TestUser, start_sandbox};
+
+use crate::common::{Process, free_address, tokenry};
 
 /// Long enough to name the account with, short enough to wait for.
 const ACCESS_TTL: Duration = Duration::from_secs(1);
@@ -79,50 +79,15 @@ impl Step {
     }
 }
 
-/// A server process that ends with the test.
-struct Process {
-    child: Child,
-    base: String,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn serve(data: &Path, sandbox: &Sandbox, port: u16, crash_at: Option<&str>) -> Process {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tokenry"))
-        .arg("serve")
+fn serve(data: &Path, sandbox: &Sandbox, address: &str, crash_at: Option<&str>) -> Process {
+    let mut command = tokenry();
+    command
         .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("TOKENRY_LISTEN", format!("127.0.0.1:{port}"))
-        .env("TOKENRY_PUBLIC_URL", format!("http://127.0.0.1:{port}"))
         .env("TOKENRY_DATA_DIR", data)
-        .env("TOKENRY_LOG__LEVEL", "error")
+        .env("TOKENRY_PUBLIC_URL", format!("http://{address}"))
         .env("TOKENRY_REFRESH_AHEAD", "false")
-        .env("TOKENRY_OUTBOUND__ALLOW_PRIVATE", "true")
-        .env("TOKENRY_PROVIDERS__SANDBOX__ISSUER", sandbox.base_url())
-        .env("TOKENRY_PROVIDERS__SANDBOX__CLIENT_ID", CLIENT_ID)
-        .env("TOKENRY_PROVIDERS__SANDBOX__CLIENT_SECRET", CLIENT_SECRET)
-        .envs(crash_at.map(|step| ("CRASH_TOKENRY_AT", step)))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap();
-    let mut first = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
-    let base = first[first.find("http://").unwrap()..].trim().to_owned();
-    Process { child, base }
-}
-
-/// A port that is free, and below those that systems give to outgoing connections: between two processes nobody takes it.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = 16_000 + u16::try_from(std::process::id() % 8_000).unwrap();
-    let mut ports = std::iter::repeat_with(|| start + NEXT.fetch_add(1, Ordering::Relaxed));
-    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+        .envs(crash_at.map(|step| ("CRASH_TOKENRY_AT", step)));
+    common::serve(command, sandbox, address)
 }
 
 async fn eventually(what: &str, mut happened: impl AsyncFnMut() -> bool) {
@@ -137,7 +102,7 @@ async fn eventually(what: &str, mut happened: impl AsyncFnMut() -> bool) {
 struct Life {
     data: tempfile::TempDir,
     sandbox: Sandbox,
-    port: u16,
+    address: String,
     user: TestUser,
 }
 
@@ -145,23 +110,15 @@ impl Life {
     async fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
         let sandbox = start_sandbox(ACCESS_TTL).await;
-        let port = free_port();
-        let process = serve(data.path(), &sandbox, port, None);
-        let mut api = ApiClient::new(process.base.as_str());
-        let body = serde_json::json!({"username": "ada", "email": "ada@example.org", "password": PASSWORD});
-        api.post("/api/auth/signup", &body).await.expect(StatusCode::OK);
-        api.token = Some(api.log_in("ada", PASSWORD).await);
-        Self { data, sandbox, port, user: TestUser { name: "ada".to_owned(), api } }
+        let address = free_address();
+        let process = serve(data.path(), &sandbox, &address, None);
+        let user = common::sign_up(&process.base).await;
+        Self { data, sandbox, address, user }
     }
 
     async fn connect(&self) -> i64 {
-        let process = serve(self.data.path(), &self.sandbox, self.port, None);
-        let (link, cookie) = self.user.link("sandbox").await;
-        let mut browser = Browser::new();
-        browser.set_cookie(&process.base, &cookie);
-        let page = browser.consent_sandbox(&link, "ada").await;
-        assert!(page.body.contains("is connected"), "{}", page.body);
-        self.user.list().await[0]["ID"].as_i64().unwrap()
+        let process = serve(self.data.path(), &self.sandbox, &self.address, None);
+        common::connect(&self.user, &process.base).await
     }
 
     /// Kills the process at a step of a refresh, starts another, and gives whether the connection survived.
@@ -169,7 +126,7 @@ impl Life {
         let id = self.connect().await;
         tokio::time::sleep(ACCESS_TTL).await;
         let before = self.sandbox.seen();
-        let mut process = serve(self.data.path(), &self.sandbox, self.port, step.place());
+        let mut process = serve(self.data.path(), &self.sandbox, &self.address, step.place());
         if let Some(fault) = step.fault() {
             self.sandbox.inject(Fault::on_refresh(fault));
         }
@@ -200,7 +157,7 @@ impl Life {
         drop(lock);
         self.sandbox.clear_faults();
 
-        let _next = serve(self.data.path(), &self.sandbox, self.port, None);
+        let _next = serve(self.data.path(), &self.sandbox, &self.address, None);
         let answer = self.user.get_token(id).await;
         if answer.status == StatusCode::OK {
             // What came is whole: the refresh token beside it works too.

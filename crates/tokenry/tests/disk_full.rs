@@ -5,6 +5,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "in a test a failed step is a failed test")]
 
+mod common;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,8 +15,9 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use tokenry_sandbox::{Fault, FaultKind, Sandbox};
-use tokenry_testkit::app::{ApiClient, CLIENT_ID, CLIENT_SECRET, PASSWORD, TestUser, start_sandbox};
-use tokenry_testkit::browser::Browser;
+use tokenry_testkit::app::{TestUser, start_sandbox};
+
+use crate::common::{Process, free_address, sign_up_and_connect, tokenry};
 
 const ACCESS_TTL: Duration = Duration::from_secs(2);
 
@@ -72,57 +75,18 @@ impl Disk {
         fs::remove_file(self.path().join("ballast")).unwrap();
     }
 
-    fn serve(&self, sandbox: &Sandbox, port: u16) -> Process {
-        let mut child = Command::new("nsenter")
+    fn serve(&self, sandbox: &Sandbox, address: &str) -> Process {
+        let mut command = Command::new("nsenter");
+        command
             .arg("--preserve-credentials")
             .args(["--user", "--mount", "--target", &self.keeper.id().to_string()])
-            .arg(env!("CARGO_BIN_EXE_tokenry"))
-            .arg("serve")
+            .arg(tokenry().get_program())
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("TOKENRY_LISTEN", format!("127.0.0.1:{port}"))
-            .env("TOKENRY_PUBLIC_URL", format!("http://127.0.0.1:{port}"))
+            .env("TOKENRY_PUBLIC_URL", format!("http://{address}"))
             .env("TOKENRY_DATA_DIR", &self.data)
-            .env("TOKENRY_LOG__LEVEL", "error")
-            .env("TOKENRY_REFRESH_AHEAD", "false")
-            .env("TOKENRY_OUTBOUND__ALLOW_PRIVATE", "true")
-            .env("TOKENRY_PROVIDERS__SANDBOX__ISSUER", sandbox.base_url())
-            .env("TOKENRY_PROVIDERS__SANDBOX__CLIENT_ID", CLIENT_ID)
-            .env("TOKENRY_PROVIDERS__SANDBOX__CLIENT_SECRET", CLIENT_SECRET)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut first = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
-        Process { child, base: first[first.find("http://").unwrap()..].trim().to_owned() }
+            .env("TOKENRY_REFRESH_AHEAD", "false");
+        common::serve(command, sandbox, address)
     }
-}
-
-/// A server process that ends with the test.
-struct Process {
-    child: Child,
-    base: String,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-async fn sign_up_and_connect(base: &str) -> (TestUser, i64) {
-    let mut api = ApiClient::new(base);
-    let body = serde_json::json!({"username": "ada", "email": "ada@example.org", "password": PASSWORD});
-    api.post("/api/auth/signup", &body).await.expect(StatusCode::OK);
-    api.token = Some(api.log_in("ada", PASSWORD).await);
-    let user = TestUser { name: "ada".to_owned(), api };
-    let (link, cookie) = user.link("sandbox").await;
-    let mut browser = Browser::new();
-    browser.set_cookie(base, &cookie);
-    let page = browser.consent_sandbox(&link, "ada").await;
-    assert!(page.body.contains("is connected"), "{}", page.body);
-    (user.clone(), user.list().await[0]["ID"].as_i64().unwrap())
 }
 
 async fn stored(user: &TestUser) -> String {
@@ -149,11 +113,8 @@ async fn a_token_that_comes_when_the_disk_is_full_is_served_and_in_the_database_
     let data = tempfile::tempdir().unwrap();
     let disk = Disk::new(data.path());
     let sandbox = start_sandbox(ACCESS_TTL).await;
-    // Below the ports that systems give to outgoing connections: between two lives nobody takes it.
-    let first = 14_000 + u16::try_from(std::process::id() % 1_000).unwrap();
-    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let port = (first..16_000).find(is_free).unwrap();
-    let process = disk.serve(&sandbox, port);
+    let address = free_address();
+    let process = disk.serve(&sandbox, &address);
     let (user, id) = sign_up_and_connect(&process.base).await;
     let old = stored(&user).await;
 
@@ -171,7 +132,7 @@ async fn a_token_that_comes_when_the_disk_is_full_is_served_and_in_the_database_
     assert_eq!(stored(&user).await, new, "the disk had room");
     drop(process);
     disk.empty();
-    let _next = disk.serve(&sandbox, port);
+    let _next = disk.serve(&sandbox, &address);
     assert_eq!(stored(&user).await, newer);
     tokio::time::sleep(ACCESS_TTL).await;
     user.token_of(id).await;

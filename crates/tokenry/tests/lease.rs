@@ -3,80 +3,31 @@
 //! `TOKENRY_TEST_ROUNDS` sets how often it is repeated (5 unless told).
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "in a test a failed step is a failed test")]
 
-use std::io::{BufRead as _, BufReader};
+mod common;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use tokenry_sandbox::{Fault, FaultKind, Sandbox};
-use tokenry_testkit::app::{Answer, ApiClient, CLIENT_ID, CLIENT_SECRET, PASSWORD, TestUser, start_sandbox};
-use tokenry_testkit::browser::Browser;
+use tokenry_testkit::app::{Answer, ApiClient, TestUser, start_sandbox};
+
+use crate::common::{Process, free_address, sign_up_and_connect, tokenry};
 
 const PROCESSES: usize = 8;
 const READERS: usize = 200;
 /// Long enough for every reader of a round to be served within it.
 const ACCESS_TTL: Duration = Duration::from_secs(3);
 
-/// A server process that ends with the test.
-struct Process {
-    child: Child,
-    base: String,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
+/// A server whose counted refreshes are all a reader's.
 fn serve(data: &Path, sandbox: &Sandbox, listen: &str) -> Process {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tokenry"))
-        .arg("serve")
-        .env_clear()
-        .env("TOKENRY_LISTEN", listen)
-        .env("TOKENRY_DATA_DIR", data)
-        .env("TOKENRY_LOG__LEVEL", "error")
-        // Every refresh that is counted is a reader's.
-        .env("TOKENRY_REFRESH_AHEAD", "false")
-        .env("TOKENRY_OUTBOUND__ALLOW_PRIVATE", "true")
-        .env("TOKENRY_PROVIDERS__SANDBOX__ISSUER", sandbox.base_url())
-        .env("TOKENRY_PROVIDERS__SANDBOX__CLIENT_ID", CLIENT_ID)
-        .env("TOKENRY_PROVIDERS__SANDBOX__CLIENT_SECRET", CLIENT_SECRET)
-        .envs(public_url_of(listen).map(|url| ("TOKENRY_PUBLIC_URL", url)))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap();
-    let mut first = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
-    let base = first[first.find("http://").unwrap()..].trim().to_owned();
-    Process { child, base }
-}
-
-/// The process that the browser talks to has a port that is known before.
-fn public_url_of(listen: &str) -> Option<String> {
-    (!listen.ends_with(":0")).then(|| format!("http://{listen}"))
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-async fn sign_up_and_connect(base: &str) -> (TestUser, i64) {
-    let mut api = ApiClient::new(base);
-    let body = serde_json::json!({"username": "ada", "email": "ada@example.org", "password": PASSWORD});
-    api.post("/api/auth/signup", &body).await.expect(StatusCode::OK);
-    api.token = Some(api.log_in("ada", PASSWORD).await);
-    let user = TestUser { name: "ada".to_owned(), api };
-    let (link, cookie) = user.link("sandbox").await;
-    let mut browser = Browser::new();
-    browser.set_cookie(base, &cookie);
-    let page = browser.consent_sandbox(&link, "ada").await;
-    assert!(page.body.contains("is connected"), "{}", page.body);
-    let id = user.list().await[0]["ID"].as_i64().unwrap();
-    (user, id)
+    let mut command = tokenry();
+    command.env_clear().env("TOKENRY_DATA_DIR", data).env("TOKENRY_REFRESH_AHEAD", "false");
+    if !listen.ends_with(":0") {
+        // The process that the browser talks to has a port that is known before.
+        command.env("TOKENRY_PUBLIC_URL", format!("http://{listen}"));
+    }
+    common::serve(command, sandbox, listen)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -84,7 +35,7 @@ async fn eight_processes_and_two_hundred_readers_make_one_refresh() {
     let rounds: u64 = std::env::var("TOKENRY_TEST_ROUNDS").map_or(5, |text| text.parse().unwrap());
     let data = tempfile::tempdir().unwrap();
     let sandbox = start_sandbox(ACCESS_TTL).await;
-    let first = serve(data.path(), &sandbox, &format!("127.0.0.1:{}", free_port()));
+    let first = serve(data.path(), &sandbox, &free_address());
     let (user, id) = sign_up_and_connect(&first.base).await;
     let mut processes = vec![first];
     processes.extend((1..PROCESSES).map(|_| serve(data.path(), &sandbox, "127.0.0.1:0")));
@@ -125,7 +76,7 @@ async fn eight_processes_and_two_hundred_readers_make_one_refresh() {
 async fn kill_in_the_middle(fault: FaultKind) -> (Answer, bool, Sandbox) {
     let data = tempfile::tempdir().unwrap();
     let sandbox = start_sandbox(ACCESS_TTL).await;
-    let first = serve(data.path(), &sandbox, &format!("127.0.0.1:{}", free_port()));
+    let first = serve(data.path(), &sandbox, &free_address());
     let (user, id) = sign_up_and_connect(&first.base).await;
     tokio::time::sleep(ACCESS_TTL).await;
 

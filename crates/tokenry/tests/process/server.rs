@@ -126,6 +126,16 @@ impl SandboxProcess {
         assert_eq!(answer.status(), StatusCode::OK);
     }
 
+    /// Grants that somebody else got, with their tokens.
+    pub(crate) async fn issue_grants(&self, count: u64) -> Vec<Value> {
+        let wanted =
+            json!({"client": CLIENT_ID, "account_prefix": "person", "n": count, "scopes": "profile"});
+        let wanted = json!({"issue_grants": wanted});
+        let answer = self.http.post(format!("{}/control", self.base)).json(&wanted).send().await.unwrap();
+        let answer: Value = answer.json().await.unwrap();
+        answer["grants"].as_array().unwrap().clone()
+    }
+
     /// From now on access tokens live for an hour.
     pub(crate) async fn give_long_tokens(&self) {
         self.control(json!({"access_ttl_s": 3600})).await;
