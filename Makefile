@@ -33,11 +33,12 @@ deny: ## check bans, licences and sources, where cargo-deny is installed
 
 check: lint test deny ## what CI runs
 
-proofs: ## the long versions of the refresh tests: 100 rounds, 200 kills, 10 000 connections
+proofs: ## the long versions: 100 rounds, 200 kills, 10 000 connections, 5 minutes of torture on each database
 	@$(needs)
 	TOKENRY_TEST_ROUNDS=100 cargo test --locked --package tokenry --test lease -- --nocapture
 	TOKENRY_TEST_ROUNDS=200 cargo test --locked --package tokenry --test crash -- --nocapture
 	TOKENRY_TEST_CONNECTIONS=10000 cargo test --locked --package tokenry-testkit --test due -- --nocapture
+	TOKENRY_TEST_SECONDS=300 cargo test --locked --package tokenry --test torture -- --nocapture
 
 bench: ## print size, start-up, memory, and "get token" beside a bare axum handler
 	@command -v wrk >/dev/null || apt-get install -y wrk
