@@ -143,9 +143,11 @@ impl Client {
             Outcome::Unknown => {
                 let name = self.users[u].name.clone();
                 let said = self.try_log_in(&name, &new).await?;
-                self.world.counts.event("unknown outcomes that a read decided");
                 match said.status() {
-                    200 => true,
+                    200 => {
+                        self.world.counts.event("unknown outcomes that a read decided");
+                        true
+                    }
                     401 => false,
                     _ => return Err(format!("a log-in after an unknown change: {}", said.shown())),
                 }
