@@ -231,26 +231,6 @@ impl Broker {
         Ok(None)
     }
 
-    /// Whoever left the intent behind may have an answer, and had no database. It has one again, for the lease was written:
-    /// now it gets a moment. Gives what came of that, if anything did.
-    async fn watch(
-        &self,
-        connection: &Connection,
-    ) -> Result<Option<Result<HandedOut, BrokerError>>, BrokerError> {
-        let began = Instant::now();
-        while began.elapsed() < WATCH {
-            tokio::time::sleep(LAST_LOOK).await;
-            match self.reread(connection).await? {
-                None => return Ok(Some(Err(BrokerError::NoSuchConnection))),
-                Some(newer) if newer.generation != connection.generation => {
-                    return Ok(Some(self.take_newer(&newer)));
-                }
-                Some(_) => {}
-            }
-        }
-        Ok(None)
-    }
-
     pub(crate) fn intent_of(&self, token: &SecretString) -> [u8; 32] {
         self.vault.fingerprint("refresh intent", token.expose_secret().as_bytes())
     }
