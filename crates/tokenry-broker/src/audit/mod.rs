@@ -123,8 +123,8 @@ impl Note {
 
     /// Whose it is, if there is somebody of that name.
     pub(crate) fn of_name(self, name: &str) -> Self {
-        // No name is longer.
-        let named = (name.len() <= 64).then(|| name.into());
+        // No name is longer, and none has a case.
+        let named = (name.len() <= 64).then(|| name.to_ascii_lowercase().into());
         Self { owner: None, named, ..self }
     }
 
