@@ -203,7 +203,7 @@ async fn a_key_stays_for_the_token_in_a_spool_until_its_server_is_back() {
     world.app.clock.advance(PAST_EXPIRY);
     world.app.server().broker().do_keys().await.unwrap();
     // Somebody holds the write lock while the answer comes, and the server ends before it is given back.
-    world.sandbox.inject(Fault::on_refresh(FaultKind::Delay { ms: 800 }));
+    world.sandbox.inject(Fault::on_refresh(FaultKind::Delay { ms: 4000 }));
     let reader = ada.clone();
     let read = tokio::spawn(async move { reader.token_of(id).await });
     eventually("the provider is asked", async || world.seen().refresh_attempts == 1).await;
