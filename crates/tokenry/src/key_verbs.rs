@@ -7,9 +7,9 @@ use anyhow::bail;
 use clap::Subcommand;
 use secrecy::ExposeSecret as _;
 use tokenry::config::{Config, MasterKeySource};
-use tokenry::{logging, master_key};
+use tokenry::{logging, master_key, server};
 use tokenry_broker::{KeyAdmin, KeyStatus};
-use tokenry_model::SystemClock;
+use tokenry_model::{Action, SystemClock};
 use tokenry_store::{Spool, Store};
 use tokenry_vault::SystemRandom;
 
@@ -55,10 +55,32 @@ pub(crate) async fn run(config: &Config, command: KeyCommand) -> anyhow::Result<
     let random = Arc::new(SystemRandom);
     tokenry_broker::check_master_key(url, &master, random.clone()).await?;
     let store = Store::open_with(url, &config.database_pool).await?;
+    // Opened before: the row in the audit log is written with what the old master key opens.
+    let broker = match noted_as(&command) {
+        Some(_) => Some(server::open(config, Arc::new(SystemClock)).await?.0),
+        None => None,
+    };
     let admin = KeyAdmin::open(store, master, Arc::new(SystemClock), random).await?;
+    let noted = noted_as(&command);
     let done = act(config, &admin, command).await;
     admin.close().await;
+    if let (Some(broker), Some(action)) = (broker, noted) {
+        if done.is_ok() {
+            broker.note_operator(action).await;
+        }
+        broker.close().await;
+    }
     done
+}
+
+/// What the audit log calls it. Nothing for what changes nothing.
+const fn noted_as(command: &KeyCommand) -> Option<Action> {
+    match command {
+        KeyCommand::Generate | KeyCommand::List | KeyCommand::Status => None,
+        KeyCommand::Rotate { .. } => Some(Action::KeyRotate),
+        KeyCommand::Retire { .. } => Some(Action::KeyRetire),
+        KeyCommand::ChangeMaster { .. } => Some(Action::MasterKey),
+    }
 }
 
 async fn act(config: &Config, admin: &KeyAdmin, command: KeyCommand) -> anyhow::Result<()> {

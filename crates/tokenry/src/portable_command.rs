@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokenry::config::{Config, read_secret_file};
 use tokenry::{logging, server};
 use tokenry_broker::{Broker, ExportSecret, ExportWanted};
-use tokenry_model::SystemClock;
+use tokenry_model::{Action, SystemClock};
 use tokenry_vault::MasterKey;
 
 use crate::store_command::directory_of;
@@ -118,6 +118,9 @@ pub(crate) async fn export(config: &Config, flags: &ExportFlags) -> anyhow::Resu
     let wanted = ExportWanted { user: flags.user.clone(), hand_over: flags.hand_over };
     let (broker, _) = server::open(config, Arc::new(SystemClock)).await?;
     let done = write(&broker, to, &secret, &wanted).await;
+    if done.is_ok() {
+        broker.note_operator(Action::Export).await;
+    }
     broker.close().await;
     done
 }
@@ -204,6 +207,9 @@ pub(crate) async fn import(config: &Config, flags: &ImportFlags) -> anyhow::Resu
     let secret = flags.secret.read(false)?;
     let (broker, _) = server::open(config, Arc::new(SystemClock)).await?;
     let done = broker.import_connections(BufReader::new(file), &secret, flags.user.as_deref()).await;
+    if done.is_ok() {
+        broker.note_operator(Action::ImportAll).await;
+    }
     broker.close().await;
     let done = done?;
     println!("{} connections are new here; {} were here already.", done.added, done.already);

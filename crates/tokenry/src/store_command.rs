@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokenry::config::{Config, read_secret_file};
 use tokenry::{logging, master_key, server};
 use tokenry_broker::check_master_key;
-use tokenry_model::{Clock as _, SystemClock};
+use tokenry_model::{Action, Clock as _, SystemClock};
 use tokenry_store::{BackedUp, Described, Spool, Store};
 use tokenry_vault::SystemRandom;
 
@@ -79,6 +79,8 @@ pub(crate) async fn backup(config: &Config, to: &Path) -> anyhow::Result<()> {
     file.as_file().sync_all()?;
     file.persist_noclobber(to).with_context(|| format!("{} cannot be written", to.display()))?;
     File::open(dir)?.sync_all()?;
+    // After the copy, which would else end in the middle of it.
+    note(config, Action::Backup).await?;
     println!(
         "The backup is in {}, and was read back: it is sound, and the master key opens it.",
         to.display()
@@ -111,6 +113,14 @@ async fn advise(config: &Config, to: &Path) -> anyhow::Result<()> {
             config.data_dir.join("spool").display()
         );
     }
+    Ok(())
+}
+
+/// Writes into the audit log what the operator did.
+async fn note(config: &Config, action: Action) -> anyhow::Result<()> {
+    let (broker, _) = server::open(config, Arc::new(SystemClock)).await?;
+    broker.note_operator(action).await;
+    broker.close().await;
     Ok(())
 }
 
@@ -177,6 +187,7 @@ pub(crate) async fn restore(config: &Config, flags: &RestoreFlags) -> anyhow::Re
 
     let (broker, _) = server::open(config, Arc::new(SystemClock)).await?;
     broker.ready().await?;
+    broker.note_operator(Action::Restore).await;
     broker.close().await;
     println!("{} is put back to {}, and opens.", from.display(), database.display());
     print!("{}", contents(&backup));
@@ -197,7 +208,9 @@ async fn mark_restored(config: &Config, copy: bool) -> anyhow::Result<()> {
     };
     let grants = mark(&store, &spool(config), &why, copy).await;
     store.close().await;
-    tell(grants?, copy);
+    let grants = grants?;
+    note(config, Action::Restore).await?;
+    tell(grants, copy);
     Ok(())
 }
 
@@ -247,6 +260,9 @@ pub(crate) async fn migrate(config: &Config, flags: &MigrateFlags) -> anyhow::Re
     };
     let moved =
         tokenry_store::move_store(from.expose_secret(), to.expose_secret(), SystemClock.now()).await?;
+    let mut there = config.clone();
+    there.database_url = to;
+    note(&there, Action::MigrateStore).await?;
     println!("Everything was moved, and read back:");
     for (table, rows) in &moved.tables {
         println!("  {rows:>10}  {table}");

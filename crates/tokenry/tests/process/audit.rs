@@ -133,6 +133,37 @@ async fn verify_names_the_row_that_was_altered_or_removed_and_list_shows_who_did
 }
 
 #[tokio::test]
+async fn what_the_operator_does_by_command_is_in_the_log_also_across_a_rotation_of_keys() {
+    for place in Place::both() {
+        let server = place.serve();
+        server.user("ada").await.add("mine", "spotify", "t").await;
+        assert!(server.stop().0.success());
+        let run = |words: &[&str]| place.home.run(words, &place.env());
+        std::fs::write(place.home.path().join("export.key"), run(&["key", "generate"]).ok()).unwrap();
+        let mut expected = Vec::new();
+        for (words, action) in [
+            (&["key", "rotate"][..], "operator.key_rotate"),
+            (&["key", "rotate", "--signing"], "operator.key_rotate"),
+            (&["export", "--all", "--to", "all", "--key-file", "export.key"], "operator.export"),
+            (&["import", "all", "--key-file", "export.key"], "operator.import"),
+            (&["backup", "--to", "backup.db"], "operator.backup"),
+        ] {
+            // PostgreSQL's own tools make its backups: nothing is done then.
+            let does_nothing = action == "operator.backup" && place.url.starts_with("postgres");
+            run(words).ok();
+            expected.extend((!does_nothing).then_some(action));
+        }
+        assert!(!run(&["key", "retire", "7"]).status.success(), "there is no such key");
+        let mut rows = place.rows();
+        rows.reverse();
+        let of_operator = rows.iter().filter(|row| row["actor"] == "operator");
+        let found: Vec<_> = of_operator.map(|row| row["action"].as_str().unwrap()).collect();
+        assert_eq!(found, expected, "{rows:?}");
+        place.assert_whole();
+    }
+}
+
+#[tokio::test]
 async fn a_kill_loses_no_act_and_no_read_but_those_of_the_last_moment() {
     for place in Place::both() {
         let mut server = place.serve();
