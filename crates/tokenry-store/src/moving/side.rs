@@ -225,9 +225,10 @@ impl Side {
                 })
             }
             Self::Postgres(connection) => {
+                // A generated column comes by itself; SQLite does not name it here either.
                 let columns = "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT), CAST(data_type AS TEXT) \
                                FROM information_schema.columns WHERE table_schema = current_schema() \
-                               ORDER BY table_name, ordinal_position";
+                               AND is_generated = 'NEVER' ORDER BY table_name, ordinal_position";
                 let keys = "SELECT CAST(k.table_name AS TEXT), CAST(k.column_name AS TEXT) \
                             FROM information_schema.table_constraints c \
                             JOIN information_schema.key_column_usage k ON k.constraint_name = c.constraint_name \
