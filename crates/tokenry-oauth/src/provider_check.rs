@@ -247,7 +247,8 @@ fn scopes(data: &ProviderData, found: &mut Vec<Fault>) {
         }
     }
     for one in scope.default.iter().chain(scope.offline.iter()).chain(scope.second.iter()) {
-        if one.contains(char::is_whitespace) || one.contains(&scope.separator) {
+        // White space separates whatever the file says: two in one pair of quotes are two.
+        if one.contains(&scope.separator) {
             let what =
                 format!("the scope {one:?} holds the separator; write each scope in quotes of its own");
             found.push(Fault::new(&["scope"], what));

@@ -163,7 +163,7 @@ fn what_is_broken_is_named_with_its_line_and_what_to_write() {
         ("[token]", "[expiry]\ndefault_s = 99999999999\n[token]", 7, "is in seconds"),
         ("[token]", "[rotation]\nabsolute_ttl_s = 30\n[token]", 7, "from 86400"),
         ("[token]", "[scope]\nseparator = \"and\"\n[token]", 7, "punctuation"),
-        ("[token]", "[scope]\ndefault = [\"a b\"]\n[token]", 6, "in quotes of its own"),
+        ("[token]", "[scope]\nseparator = \",\"\ndefault = [\"a,b\"]\n[token]", 6, "in quotes of its own"),
         ("[token]", "[api]\nhosts = [\"*.com\"]\n[token]", 7, "is no host"),
         ("[token]", "[api]\nbase_url = \"https://api.acme.example\"\n[token]", 7, "add it to `api.hosts`"),
         ("[token]", "[api]\nheader = \"a b\"\n[token]", 7, "cannot be sent"),
