@@ -66,9 +66,9 @@ impl Script {
 
     pub(crate) fn rename(rows: i64) -> Self {
         Self::new(&format!(
-            "local headers = {{[\"Content-Type\"] = \"application/json\"}}\n\
+            "wrk.headers[\"Content-Type\"] = \"application/json\"\n\
              request = function() return wrk.format(\"PUT\", \"/api/users/ada/update/connection/name/\" .. \
-             math.random(1, {rows}), headers, '{{\"name\": \"another name\"}}') end"
+             math.random(1, {rows}), nil, '{{\"name\": \"another name\"}}') end"
         ))
     }
 
