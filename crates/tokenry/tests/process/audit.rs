@@ -145,7 +145,6 @@ async fn what_the_operator_does_by_command_is_in_the_log_also_across_a_rotation_
             (&["key", "rotate"][..], "operator.key_rotate"),
             (&["key", "rotate", "--signing"], "operator.key_rotate"),
             (&["export", "--all", "--to", "all", "--key-file", "export.key"], "operator.export"),
-            (&["import", "all", "--key-file", "export.key"], "operator.import"),
             (&["backup", "--to", "backup.db"], "operator.backup"),
         ] {
             // PostgreSQL's own tools make its backups: nothing is done then.
