@@ -3,6 +3,7 @@
 //!
 //! `TOKENRY_BENCH_ROWS` (1 000 000) is how many connections are stored for the figure of growth, `TOKENRY_BENCH_SECONDS` (4)
 //! how long each measurement takes, `TOKENRY_BENCH_ROUNDS` (3) how often it is repeated: the median counts.
+//! `TOKENRY_BENCH_ONLY` names parts, divided by commas: start, read, list, login, refresh, replicas, write, growth.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -45,26 +46,47 @@ fn main() {
     let sqlite = Installation::on_sqlite();
     let server = Installation::on_postgres(&postgres);
 
-    size_and_start(&sqlite);
-    println!("\n## get token, {READ} connections stored\n");
-    println!(
-        "| on | connections | tokenry/s | bare axum/s | ratio | p99 ms | bare p99 ms | CPU µs a request |"
-    );
-    println!("|---|---|---|---|---|---|---|---|");
+    let wanted = std::env::var("TOKENRY_BENCH_ONLY").ok();
+    let only = |part: &str| wanted.as_ref().is_none_or(|wanted| wanted.split(',').any(|word| word == part));
+    if only("start") {
+        size_and_start(&sqlite);
+    }
     for place in [&sqlite, &server] {
         place.seed(READ);
-        for connections in CONNECTIONS {
-            get_token(place, &bare, connections);
-        }
     }
-    pgbench_select(&server, &postgres);
-    writes(&sqlite, None);
-    writes(&server, Some(&postgres));
-    list(&[&sqlite, &server]);
-    log_in(&sqlite);
-    refresh::throughput();
-    replicas(&server, &bare);
-    growth(&[&sqlite, &server], &bare);
+    if only("read") {
+        println!("\n## get token, {READ} connections stored\n");
+        println!(
+            "| on | connections | tokenry/s | bare axum/s | ratio | p99 ms | bare p99 ms | CPU µs a request |"
+        );
+        println!("|---|---|---|---|---|---|---|---|");
+        for place in [&sqlite, &server] {
+            for connections in CONNECTIONS {
+                get_token(place, &bare, connections);
+            }
+        }
+        pgbench_select(&server, &postgres);
+    }
+    if only("list") {
+        list(&[&sqlite, &server]);
+    }
+    if only("login") {
+        log_in(&sqlite);
+    }
+    if only("refresh") {
+        refresh::throughput();
+    }
+    if only("replicas") {
+        replicas(&server, &bare);
+    }
+    if only("write") {
+        writes(&sqlite, None);
+        writes(&server, Some(&postgres));
+    }
+    if only("growth") {
+        // On databases of their own: what the writes have left has other ids.
+        growth(&[&Installation::on_sqlite(), &Installation::on_postgres(&postgres)], &bare);
+    }
 }
 
 fn size_and_start(place: &Installation) {
@@ -222,6 +244,7 @@ fn growth(places: &[&Installation], bare: &Bare) {
     let rows = setting("TOKENRY_BENCH_ROWS", 1_000_000);
     println!("\n## growth from {READ} to {rows} connections, 64 connections, any of them read\n");
     for place in places {
+        place.seed(READ);
         let few = {
             let running = place.serve();
             running.measure(|base| load::wrk(base, &place.token, 64, &Script::get_any(READ)))
