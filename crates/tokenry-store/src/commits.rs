@@ -4,6 +4,7 @@
 //! Each write still stands alone: one that fails undoes itself and nothing else, and one whose caller hangs up undoes
 //! itself or stays, as it would have in a transaction of its own. When the commit fails, all are told.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub(crate) struct Writer {
 struct Group {
     tx: Transaction<'static, Sqlite>,
     writes: usize,
+    /// A savepoint may have been left open: its write was given up in the middle, and is undone before anything else.
+    unclean: bool,
     /// How it ended. Nothing: it has not yet.
     done: watch::Sender<Option<Result<(), String>>>,
 }
@@ -58,8 +61,9 @@ impl Writer {
             && slot.is_none()
         {
             let tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-            **slot = Some(Group { tx, writes: 0, done: watch::Sender::new(None) });
+            **slot = Some(Group { tx, writes: 0, unclean: false, done: watch::Sender::new(None) });
         }
+        turn.group()?.clean().await;
         Ok(turn)
     }
 }
@@ -90,6 +94,52 @@ impl Drop for Waiting<'_> {
     }
 }
 
+impl Group {
+    /// Undoes a write that was given up in the middle. What it had asked for last is done before this is.
+    async fn clean(&mut self) {
+        if self.unclean {
+            // Neither is there if it was given up before its savepoint was made, or after it was released.
+            let _ = sqlx::query("ROLLBACK TO one_write").execute(&mut *self.tx).await;
+            let _ = sqlx::query("RELEASE one_write").execute(&mut *self.tx).await;
+            self.unclean = false;
+        }
+    }
+}
+
+/// A write of several statements, inside the shared transaction: all of them, or none.
+///
+/// It is not sqlx's transaction inside a transaction: when that is given up while it begins or ends, the one around it, with
+/// everybody's writes, is rolled back unseen.
+pub(crate) struct Savepoint<'a>(&'a mut Group);
+
+impl Savepoint<'_> {
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+        sqlx::query("RELEASE one_write").execute(&mut *self.0.tx).await?;
+        self.0.unclean = false;
+        Ok(())
+    }
+
+    #[allow(clippy::unnecessary_wraps, reason = "as a transaction's")]
+    pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
+        self.0.clean().await;
+        Ok(())
+    }
+}
+
+impl Deref for Savepoint<'_> {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.0.tx
+    }
+}
+
+impl DerefMut for Savepoint<'_> {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.0.tx
+    }
+}
+
 /// The right to write, until it is [left](Turn::leave).
 pub(crate) struct Turn {
     group: Option<OwnedMutexGuard<Option<Group>>>,
@@ -97,15 +147,31 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// The connection, inside the shared transaction.
+    fn group(&mut self) -> Result<&mut Group, StoreError> {
+        let group = self.group.as_mut().and_then(|slot| slot.as_mut());
+        group.ok_or(StoreError::Unavailable(sqlx::Error::WorkerCrashed))
+    }
+
+    /// The connection, inside the shared transaction, for one statement.
     ///
     /// # Errors
     /// None that a turn which was given can have.
     pub(crate) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
-        let group = self.group.as_mut().and_then(|slot| slot.as_mut());
-        let group = group.ok_or(StoreError::Unavailable(sqlx::Error::WorkerCrashed))?;
+        let group = self.group()?;
         group.writes += 1;
         Ok(&mut *group.tx)
+    }
+
+    /// Begins a write of several statements.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database does not take it.
+    pub(crate) async fn begin(&mut self) -> Result<Savepoint<'_>, StoreError> {
+        let group = self.group()?;
+        group.writes += 1;
+        group.unclean = true;
+        sqlx::query("SAVEPOINT one_write").execute(&mut *group.tx).await?;
+        Ok(Savepoint(group))
     }
 
     /// Lets the next one write, and waits until this write is on disk.
@@ -136,8 +202,9 @@ impl Drop for Turn {
 }
 
 async fn commit(mut group: OwnedMutexGuard<Option<Group>>) {
-    if let Some(Group { tx, done, .. }) = group.take() {
-        let ended = tx.commit().await.map_err(|error| error.to_string());
-        done.send_replace(Some(ended));
+    if let Some(mut all) = group.take() {
+        all.clean().await;
+        let ended = all.tx.commit().await.map_err(|error| error.to_string());
+        all.done.send_replace(Some(ended));
     }
 }

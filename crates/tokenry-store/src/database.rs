@@ -75,7 +75,7 @@ macro_rules! on {
         match &$store.db {
             $crate::database::Database::Sqlite { writer, .. } => {
                 let mut turn = writer.turn().await?;
-                let mut $tx = sqlx::Connection::begin(turn.connection()?).await?;
+                let mut $tx = turn.begin().await?;
                 let result = $body;
                 turn.leave().await?;
                 result

@@ -171,3 +171,42 @@ async fn writers_that_fail_or_hang_up_take_nobody_elses_write_along() {
         db.store.ping().await.unwrap();
     }
 }
+
+/// Most of the writers are given up at once, as when a client closes all of its connections: one of them is always in the
+/// middle of its write, or begins or ends it. What was acknowledged to the others is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_hangs_up_at_any_moment_undoes_nothing_that_was_acknowledged() {
+    for db in stores().await {
+        let ada = db.user().await;
+        let mut acknowledged = BTreeSet::new();
+        for round in 0..200_u64 {
+            let (mut patient, mut hasty) = (Vec::new(), Vec::new());
+            for number in 0..32_u64 {
+                let (store, account) = (db.store.clone(), format!("{round} {number}"));
+                let writing = tokio::spawn(async move {
+                    let seal = |_| Ok::<_, StoreError>(sealed("a", None));
+                    store.insert_connection(&grant(ada, &account), NOW, seal).await
+                });
+                if number % 4 == 0 { patient.push(writing) } else { hasty.push(writing) }
+            }
+            tokio::time::sleep(Duration::from_micros(round * 37 % 4000)).await;
+            hasty.iter().for_each(tokio::task::JoinHandle::abort);
+            for each in patient {
+                acknowledged.extend(each.await.unwrap().ok());
+            }
+            for each in hasty {
+                acknowledged.extend(each.await.ok().and_then(Result::ok));
+            }
+        }
+        let list = db.store.list_connections(ada, 0, 10_000).await.unwrap().unwrap();
+        let there: BTreeSet<_> = list.connections.iter().map(|each| each.id).collect();
+        let lost: Vec<_> = acknowledged.difference(&there).collect();
+        assert!(
+            acknowledged.len() >= 1600 && lost.is_empty(),
+            "{}: {lost:?} of {}",
+            db.name,
+            acknowledged.len()
+        );
+        assert!(list.connections.iter().all(|each| !each.access_token.as_bytes().is_empty()), "{}", db.name);
+    }
+}
