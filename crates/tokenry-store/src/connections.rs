@@ -306,8 +306,11 @@ impl Store {
         let sql = concat!(
             "SELECT u.session_epoch, ",
             columns!(),
-            " FROM users u LEFT JOIN connections c ON c.user_id = u.id AND c.deleted_at IS NULL AND c.id > $2 \
-             WHERE u.id = $1 ORDER BY c.id LIMIT $3"
+            // The limit is inside, next to the index: outside, PostgreSQL sorts all that the user has.
+            " FROM users u LEFT JOIN (SELECT ",
+            columns!(),
+            " FROM connections c WHERE c.user_id = $1 AND c.deleted_at IS NULL AND c.id > $2 ORDER BY c.id LIMIT $3) c \
+             ON c.user_id = u.id WHERE u.id = $1 ORDER BY c.id"
         );
         on!(self, read, |pool| {
             let rows = sqlx::query(sql).bind(user.get()).bind(after).bind(limit).fetch_all(pool).await?;

@@ -36,10 +36,13 @@ impl Store {
         let sql = concat!(
             "SELECT u.session_epoch, ",
             columns!(),
-            " FROM users u LEFT JOIN connections c ON c.user_id = u.id AND c.deleted_at IS NULL AND c.id > $2 \
+            // The limit is inside, next to the index: outside, PostgreSQL sorts all that the user has.
+            " FROM users u LEFT JOIN (SELECT ",
+            columns!(),
+            " FROM connections c WHERE c.user_id = $1 AND c.deleted_at IS NULL AND c.id > $2 \
              AND ($4 = '' OR c.provider = $4) AND ($5 = '' OR c.kind = $5) AND ($6 = '' OR c.state = $6) \
-             AND ($7 = '' OR c.account_id = $7 OR c.account_label = $7) \
-             WHERE u.id = $1 ORDER BY c.id LIMIT $3"
+             AND ($7 = '' OR c.account_id = $7 OR c.account_label = $7) ORDER BY c.id LIMIT $3) c \
+             ON c.user_id = u.id WHERE u.id = $1 ORDER BY c.id"
         );
         on!(self, read, |pool| {
             let rows = sqlx::query(sql)
