@@ -324,15 +324,18 @@ impl Signals {
     }
 }
 
-/// Waits until somebody wants the process to end. A terminal that is closed (SIGHUP) ends it at once.
-async fn stop_signal() -> anyhow::Result<()> {
+/// Listens from now on, and is done when somebody wants the process to end. A terminal that is closed (SIGHUP) ends it at
+/// once.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        result = tokio::signal::ctrl_c() => result?,
-    }
-    Ok(())
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 async fn run_demo(once: bool, port: Option<u16>) -> anyhow::Result<()> {
@@ -341,8 +344,10 @@ async fn run_demo(once: bool, port: Option<u16>) -> anyhow::Result<()> {
     if once {
         println!("The trip is done.");
     } else {
+        // Before it is said how to end it.
+        let stopped = stop_signal()?;
         println!("{}", demo.invitation());
-        stop_signal().await?;
+        stopped.await;
     }
     demo.stop().await;
     Ok(())
@@ -363,6 +368,7 @@ async fn run_sandbox(flags: SandboxFlags) -> anyhow::Result<()> {
     };
     let sandbox = Sandbox::start(options).await.context("the sandbox cannot start")?;
     let base: Url = sandbox.base_url().parse()?;
+    let stopped = stop_signal()?;
     println!("The sandbox provider runs at {base}");
     println!(
         "  accepts    client id {} with the secret that was given, for {}",
@@ -374,7 +380,7 @@ async fn run_sandbox(flags: SandboxFlags) -> anyhow::Result<()> {
     println!("             TOKENRY_PROVIDERS__SANDBOX__CLIENT_SECRET=… \\");
     println!("             TOKENRY_OUTBOUND__ALLOW_PRIVATE=true tokenry serve");
     println!("  it saw     {base}seen");
-    stop_signal().await?;
+    stopped.await;
     sandbox.stop().await;
     Ok(())
 }

@@ -156,6 +156,8 @@ impl Scene {
             &home,
             &[
                 ("TOKENRY_LISTEN", &listen),
+                // The moods are for the reads here, and not for the background.
+                ("TOKENRY_REFRESH_AHEAD", "false"),
                 ("TOKENRY_PUBLIC_URL", &public),
                 ("TOKENRY_MASTER_KEY", &key),
                 ("TOKENRY_METRICS_TOKEN", METRICS_TOKEN),
