@@ -50,8 +50,9 @@ impl Default for Pool {
 /// Runs the same code on whichever database this is. `read` and `write` give what runs a statement, `begin` a transaction.
 ///
 /// On SQLite a write holds the write lock from its beginning (a lock taken later could fail half-way), and shares its
-/// [commit](crate::commits) with others. On PostgreSQL a transaction is READ COMMITTED: what it read may have changed by the time it writes, so a write says itself what it needs
-/// (compare-and-set), and the first statement on a row is the one that changes it.
+/// [commit](crate::commits) with others. On PostgreSQL a transaction is READ COMMITTED: what it read may have changed by the
+/// time it writes, so a write says itself what it needs (compare-and-set), and the first statement on a row is the one that
+/// changes it.
 macro_rules! on {
     ($store:expr, read, |$pool:ident| $body:expr) => {
         match &$store.db {

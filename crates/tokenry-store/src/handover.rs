@@ -7,7 +7,7 @@ use tokenry_model::{Connection, ConnectionId, ConnectionState, Timestamp, UserId
 use crate::connections::{
     ConnectionRow, NewConnection, NewCredential, SealedCredential, columns, write_values,
 };
-use crate::database::{Store, on};
+use crate::database::{Store, on, retried};
 use crate::error::StoreError;
 
 /// A connection as an export sees it.
@@ -143,13 +143,15 @@ impl Store {
                    doubt = $2, doubted_generation = generation + 1, renew_at = due_at, \
                    keep_at = CASE WHEN idle_ends_at IS NULL THEN NULL ELSE $3 END \
                    WHERE handover = $1 AND deleted_at IS NULL AND state = 'handed_over'";
-        Ok(on!(self, write, |pool| sqlx::query(sql)
-            .bind(export)
-            .bind(doubt)
-            .bind(now.micros())
-            .execute(pool)
-            .await
-            .map(|done| done.rows_affected()))?)
+        retried!({
+            Ok(on!(self, write, |pool| sqlx::query(sql)
+                .bind(export)
+                .bind(doubt)
+                .bind(now.micros())
+                .execute(pool)
+                .await
+                .map(|done| done.rows_affected()))?)
+        })
     }
 
     /// The live connection that came from this origin.
