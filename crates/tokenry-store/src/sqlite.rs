@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::Connection as _;
 use sqlx::sqlite::{
@@ -15,6 +15,8 @@ use crate::error::StoreError;
 
 /// How long a statement waits for another process that holds SQLite's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a process that could not open the file pauses before it tries again.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// How long a caller waits for a free database connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Readers never block one another; more of them than this only cost memory on the machines SQLite is for.
@@ -33,13 +35,35 @@ pub(crate) async fn open(url: &str) -> Result<Database, StoreError> {
         // What is deleted is overwritten, not just unlinked.
         .pragma("secure_delete", "ON")
         .pragma("journal_size_limit", "67108864");
-    let writer = pool().max_connections(1).connect_with(options.clone()).await?;
+    let writer = connect(1, &options).await?;
     // Under the write lock from the first look on: of several processes that start at once, the others wait.
     let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
     sqlx::migrate!("./migrations/sqlite").run_direct(None, &mut *tx, false).await?;
     tx.commit().await?;
-    let reader = pool().max_connections(READERS).connect_with(options.pragma("query_only", "ON")).await?;
+    let reader = connect(READERS, &options.pragma("query_only", "ON")).await?;
     Ok(Database::Sqlite { reader, writer: Writer::new(writer) })
+}
+
+/// A pool whose first connection stands.
+///
+/// While one process turns a new file to a write-ahead log, SQLite refuses another's attempt at once: waiting for
+/// each other could last for ever, so it does not look at the busy timeout. Here we wait in its stead.
+async fn connect(connections: u32, options: &SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    let until = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match pool().max_connections(connections).connect_with(options.clone()).await {
+            Err(why) if is_busy(&why) && Instant::now() < until => {
+                tokio::time::sleep(BUSY_PAUSE).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Whether another connection holds what this one needs: `SQLITE_BUSY` or one of its extended codes.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|why| why.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
 }
 
 fn pool() -> SqlitePoolOptions {
@@ -120,6 +144,24 @@ mod tests {
             assert_eq!(number("PRAGMA foreign_keys").await, 1);
             assert_eq!(number("PRAGMA secure_delete").await, 1);
             assert_eq!(number("PRAGMA query_only").await, query_only);
+        }
+    }
+
+    /// The change to a write-ahead log is refused at once, whatever the busy timeout, while another makes it.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn those_who_open_a_new_file_at_once_all_get_in() {
+        for round in 0..30 {
+            let dir = tempfile::tempdir().unwrap();
+            let url = format!("sqlite://{}/tokenry.db", dir.path().display());
+            let opening: Vec<_> = (0..6)
+                .map(|_| {
+                    let url = url.clone();
+                    tokio::spawn(async move { Store::open(&url).await.map(drop) })
+                })
+                .collect();
+            for each in opening {
+                each.await.unwrap().unwrap_or_else(|why| panic!("round {round}: {why}"));
+            }
         }
     }
 
