@@ -39,7 +39,7 @@ impl Store {
             // The limit is inside, next to the index: outside, PostgreSQL sorts all that the user has.
             " FROM users u LEFT JOIN (SELECT ",
             columns!(),
-            " FROM connections c WHERE c.user_id = $1 AND c.deleted_at IS NULL AND c.id > $2 \
+            " FROM connections c WHERE c.user_id = $1 AND c.deleted_at IS NULL AND c.delete_at IS NULL AND c.id > $2 \
              AND ($4 = '' OR c.provider = $4) AND ($5 = '' OR c.kind = $5) AND ($6 = '' OR c.state = $6) \
              AND ($7 = '' OR c.account_id = $7 OR c.account_label = $7) ORDER BY c.id LIMIT $3) c \
              ON c.user_id = u.id WHERE u.id = $1 ORDER BY c.id"

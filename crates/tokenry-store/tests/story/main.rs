@@ -13,6 +13,7 @@ mod backup;
 mod connections;
 mod corrupt;
 mod credentials;
+mod deletes;
 mod devices;
 mod file;
 mod fixture;
