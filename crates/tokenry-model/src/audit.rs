@@ -79,6 +79,8 @@ words! {
         RenewSession = "user.renew_session",
         /// Somebody logged out.
         LogOut = "user.log_out",
+        /// Somebody signed out of one browser.
+        SignOut = "user.sign_out",
         /// Somebody changed their password.
         ChangePassword = "user.change_password",
         /// Somebody took their own connections out, in a sealed file.
