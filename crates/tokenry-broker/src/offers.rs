@@ -89,7 +89,7 @@ pub struct SettingOffer {
 pub struct ScopeOffer {
     /// The scope.
     pub scope: String,
-    /// What it is good for.
+    /// What it is good for; empty where nobody has said.
     pub about: String,
     /// Whether it is asked for when nobody says otherwise.
     pub is_default: bool,
@@ -118,11 +118,23 @@ impl Broker {
             one_of: setting.one_of.clone(),
             is_needed: needed.contains(&name.as_str()),
         });
-        let scopes = provider.common_scopes().iter().map(|(scope, about)| ScopeOffer {
-            scope: scope.clone(),
-            about: about.clone(),
-            is_default: provider.default_scopes().iter().any(|usual| usual == scope),
-        });
+        let (common, usual) = (provider.common_scopes(), provider.default_scopes());
+        let mut scopes: Vec<ScopeOffer> = common
+            .iter()
+            .map(|(scope, about)| ScopeOffer {
+                scope: scope.clone(),
+                about: about.clone(),
+                is_default: usual.contains(scope),
+            })
+            .collect();
+        let others = usual.iter().filter(|scope| !common.contains_key(*scope));
+        scopes.extend(others.map(|scope| ScopeOffer {
+            scope: scope.to_owned(),
+            about: String::new(),
+            is_default: true,
+        }));
+        // What is asked for anyway comes first.
+        scopes.sort_by_key(|offer| !offer.is_default);
         Offer {
             id: provider.id.clone(),
             name: provider.name.clone(),
@@ -132,7 +144,7 @@ impl Broker {
             has_device_flow: way == Way::Consent && provider.device_authorization_url().is_some(),
             way,
             settings: settings.collect(),
-            scopes: scopes.collect(),
+            scopes,
             credential: provider.credential_name().to_owned(),
             credential_url: provider.credential_url().cloned(),
         }

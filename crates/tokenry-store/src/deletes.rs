@@ -87,11 +87,8 @@ impl Store {
             columns!(),
             " FROM connections c WHERE c.deleted_at IS NULL AND c.delete_at <= $1 ORDER BY c.delete_at LIMIT $2"
         );
-        let rows: Vec<ConnectionRow> = on!(self, read, |pool| sqlx::query_as(sql)
-            .bind(now.micros())
-            .bind(limit)
-            .fetch_all(pool)
-            .await)?;
+        let rows: Vec<ConnectionRow> =
+            on!(self, read, |pool| sqlx::query_as(sql).bind(now.micros()).bind(limit).fetch_all(pool).await)?;
         let readable = |row: ConnectionRow| {
             let told = |error: &StoreError| tracing::error!(%error, "a connection cannot be deleted");
             Connection::try_from(row).inspect_err(told).ok()

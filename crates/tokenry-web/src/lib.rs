@@ -18,6 +18,7 @@ mod extract;
 pub mod fuzz;
 mod health;
 mod imports;
+mod logos;
 mod openapi;
 mod pages;
 mod requests;

@@ -45,7 +45,9 @@ impl Sheet {
         if html.is_empty() {
             return html;
         }
-        format!("<svg class=\"sheet\" width=\"0\" height=\"0\" aria-hidden=\"true\" focusable=\"false\">{html}</svg>")
+        format!(
+            "<svg class=\"sheet\" width=\"0\" height=\"0\" aria-hidden=\"true\" focusable=\"false\">{html}</svg>"
+        )
     }
 }
 
@@ -58,7 +60,9 @@ impl Logo {
                  <use href=\"#logo-{id}\"></use></svg></span>"
             ),
             // Letters and digits need no escape.
-            Self::Letter(letter) => format!("<span class=\"logo letter\" aria-hidden=\"true\">{letter}</span>"),
+            Self::Letter(letter) => {
+                format!("<span class=\"logo letter\" aria-hidden=\"true\">{letter}</span>")
+            }
         }
     }
 }

@@ -36,7 +36,8 @@ async fn what_waits_to_be_deleted_is_out_of_service_and_its_row_is_whole() {
 
         // It still counts, and its account is still taken: it may come back.
         assert_eq!(db.store.count_connections(ada).await.unwrap(), 2);
-        let found = db.store.find_connection_by_account(ada, &provider("github"), "2", &realm()).await.unwrap();
+        let found =
+            db.store.find_connection_by_account(ada, &provider("github"), "2", &realm()).await.unwrap();
         assert_eq!(found.unwrap().id, goes);
         let owned = db.store.find_connection(ada, goes).await.unwrap().unwrap();
         assert_eq!((owned.delete_at, owned.connection.unwrap().id), (Some(after(30)), goes));
@@ -51,12 +52,14 @@ async fn nobody_begins_a_refresh_of_what_waits_to_be_deleted_and_one_under_way_i
     for db in stores().await {
         let ada = db.user().await;
         let id = db.add_grant(ada, "1").await;
-        db.execute(format!("UPDATE connections SET renew_at = {0}, keep_at = {0} WHERE id = {id}", NOW.micros()))
-            .await;
+        db.execute(format!(
+            "UPDATE connections SET renew_at = {0}, keep_at = {0} WHERE id = {id}",
+            NOW.micros()
+        ))
+        .await;
         let github = provider("github");
         let due = async || db.store.list_due(after(1), NOW).await.unwrap().len();
-        let renewable =
-            async || db.store.list_renewable(&github, after(1), NOW, 10).await.unwrap().len();
+        let renewable = async || db.store.list_renewable(&github, after(1), NOW, 10).await.unwrap().len();
         assert!(due().await > 0 && renewable().await > 0);
         ask(&db, ada, id, 30).await;
         assert_eq!((due().await, renewable().await), (0, 0));

@@ -225,11 +225,7 @@ fn show_leaving(visit: &Visit, leaving: &Leaving) -> Response {
     page(StatusCode::OK, &template)
 }
 
-async fn rename(
-    visit: Visit,
-    Path(id): Path<String>,
-    Form(form): Form<Name>,
-) -> Result<Response, PageError> {
+async fn rename(visit: Visit, Path(id): Path<String>, Form(form): Form<Name>) -> Result<Response, PageError> {
     let id = id_of(&id)?;
     let claims = visit.claims()?;
     match visit.app.broker.rename_connection(claims, claims.username(), id, form.name.trim()).await {
@@ -287,6 +283,7 @@ async fn undo(visit: Visit, Path(id): Path<String>) -> Result<Response, PageErro
 }
 
 fn too_late(visit: &Visit) -> Response {
-    let [title, text, next] = ["undo-late-title", "undo-late", "undo-late-next"].map(|key| texts::say(key, &[]));
+    let [title, text, next] =
+        ["undo-late-title", "undo-late", "undo-late-next"].map(|key| texts::say(key, &[]));
     super::worded(visit, StatusCode::NOT_FOUND, &title, &text, &next)
 }

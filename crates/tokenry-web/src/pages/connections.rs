@@ -102,8 +102,7 @@ impl Row {
             last_used: detail.last_used_at,
             last_refreshed: connection.last_refreshed_at,
             reconnect_by: detail.reconnect_by,
-            is_waiting: can_renew
-                && matches!(detail.standing, "expiring" | "reconnect_required" | "revoked"),
+            is_waiting: can_renew && matches!(detail.standing, "expiring" | "reconnect_required" | "revoked"),
             service: detail.service_name,
         }
     }

@@ -89,5 +89,5 @@ async fn ask(visit: Visit, Form(waiting): Form<Waiting>) -> Result<Response, Pag
 fn ended(visit: &Visit, offer: &Offer, key: &str) -> Response {
     let title = texts::say(&format!("{key}-title"), &[("service", &offer.name)]);
     let next = texts::say("device-again", &[]);
-    super::connecting::dead_end(visit, StatusCode::BAD_REQUEST, title, "", &next, Some(offer))
+    super::connecting::dead_end(visit, StatusCode::BAD_REQUEST, &title, &next, offer)
 }

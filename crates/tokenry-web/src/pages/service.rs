@@ -175,7 +175,10 @@ fn secrets(visit: &Visit, offer: &Offer) -> Vec<SecretField> {
         ],
         Way::Client { has_operators } => vec![
             SecretField { is_needed: !has_operators, ..field("client_id", say("field-client-id"), false) },
-            SecretField { is_needed: !has_operators, ..field("client_secret", say("field-client-secret"), true) },
+            SecretField {
+                is_needed: !has_operators,
+                ..field("client_secret", say("field-client-secret"), true)
+            },
         ],
         Way::NotSetUp { .. } | Way::PasteOnly { .. } => {
             let label = visit.frame("service-title").t("field-token");
