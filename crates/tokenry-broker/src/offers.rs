@@ -22,7 +22,8 @@ pub struct Offer {
     pub docs_url: Option<Url>,
     /// How it is connected.
     pub way: Way,
-    /// Whether a person can say yes on another device instead (RFC 8628).
+    /// Whether a person can say yes on another device instead (RFC 8628); of an issuer that is asked for its endpoints, whether
+    /// that may be so.
     pub has_device_flow: bool,
     /// What differs from connection to connection, and is not fixed by the operator.
     pub settings: Vec<SettingOffer>,
@@ -141,7 +142,7 @@ impl Broker {
             aliases: provider.aliases.clone(),
             categories: provider.categories().to_vec(),
             docs_url: provider.docs_url().cloned(),
-            has_device_flow: way == Way::Consent && provider.device_authorization_url().is_some(),
+            has_device_flow: way == Way::Consent && provider.has_device_flow(),
             way,
             settings: settings.collect(),
             scopes,

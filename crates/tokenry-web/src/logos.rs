@@ -9,8 +9,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// The shapes of one page, each once.
-#[derive(Debug, Default)]
-pub(crate) struct Sheet(BTreeMap<&'static str, &'static str>);
+#[derive(Debug)]
+pub(crate) struct Sheet {
+    shapes: BTreeMap<&'static str, &'static str>,
+    /// How many bytes of shapes there may still be.
+    room: usize,
+}
 
 /// What a service is shown by: a reference into the page's sheet, or the first letter of its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,23 +26,30 @@ pub(crate) enum Logo {
 }
 
 impl Sheet {
+    /// A sheet of so many bytes at most. Whose shape has no room is shown by its letter.
+    pub(crate) const fn within(room: usize) -> Self {
+        Self { shapes: BTreeMap::new(), room }
+    }
+
     /// The logo of a service, whose shape the sheet holds from now on.
     pub(crate) fn logo(&mut self, service: &str, name: &str) -> Logo {
         let found = table::LOGOS.binary_search_by_key(&service, |(id, _)| id);
         let found = found.ok().map(|at| table::LOGOS[at]);
         match found.and_then(|(id, svg)| Some((id, shape(svg)?))) {
-            Some((id, shape)) => {
-                self.0.insert(id, shape);
+            Some((id, _)) if self.shapes.contains_key(id) => Logo::Shape(id),
+            Some((id, shape)) if shape.len() <= self.room => {
+                self.room -= shape.len();
+                self.shapes.insert(id, shape);
                 Logo::Shape(id)
             }
-            None => Logo::Letter(letter(name)),
+            _ => Logo::Letter(letter(name)),
         }
     }
 
     /// The sheet as markup, which shows nothing by itself. It comes from the package and from nobody else.
     pub(crate) fn html(&self) -> String {
         let mut html = String::new();
-        for (id, shape) in &self.0 {
+        for (id, shape) in &self.shapes {
             // Cannot fail: it is a text.
             let _ = write!(html, "<symbol id=\"logo-{id}\" viewBox=\"0 0 24 24\">{shape}</symbol>");
         }
@@ -86,9 +97,9 @@ mod tests {
     fn every_logo_is_one_shape_and_can_be_found() {
         for (id, svg) in table::LOGOS {
             assert!(svg.contains("viewBox=\"0 0 24 24\""), "{id}");
-            let mut sheet = Sheet::default();
+            let mut sheet = Sheet::within(usize::MAX);
             assert_eq!(sheet.logo(id, "x"), Logo::Shape(id), "{id} is in the table and is not found");
-            let shape = sheet.0[id];
+            let shape = sheet.shapes[id];
             assert!(shape.starts_with("<path d=\"") && shape.ends_with("/>"), "{id}: {shape}");
             assert_eq!(shape.matches('<').count(), 1, "{id} is more than a path");
         }
@@ -96,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_service_without_a_logo_has_its_letter_and_no_markup_of_its_name() {
-        let mut sheet = Sheet::default();
+        let mut sheet = Sheet::within(usize::MAX);
         for (name, letter) in [("éclair", "É"), ("<b>", "B"), ("…", "·"), ("\"7", "7")] {
             assert_eq!(sheet.logo("nobody", name), Logo::Letter(letter.to_owned()));
         }
@@ -105,11 +116,20 @@ mod tests {
 
     #[test]
     fn a_sheet_holds_each_shape_once() {
-        let mut sheet = Sheet::default();
+        let mut sheet = Sheet::within(usize::MAX);
         let logos = [sheet.logo("github", "GitHub"), sheet.logo("github", "GitHub")];
         assert_eq!(logos[0], logos[1]);
         assert_eq!(sheet.html().matches("<symbol").count(), 1);
         assert!(logos[0].html().contains("href=\"#logo-github\""));
+    }
+
+    #[test]
+    fn what_has_no_room_is_shown_by_its_letter() {
+        let mut sheet = Sheet::within(1500);
+        assert_eq!(sheet.logo("github", "GitHub"), Logo::Shape("github"));
+        assert_eq!(sheet.logo("shikimori", "Shikimori"), Logo::Letter("S".to_owned()));
+        assert_eq!(sheet.logo("github", "GitHub"), Logo::Shape("github"));
+        assert!(sheet.html().len() < 1700);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A person's own account: the password, what happened, the sessions, and a file to take away.
 
 use askama::Template;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Form, Query};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -67,8 +68,8 @@ struct Export {
     passphrase: SecretString,
 }
 
-async fn account(visit: Visit, older: Option<Query<Older>>) -> Result<Response, PageError> {
-    let before = older.and_then(|Query(older)| older.before);
+async fn account(visit: Visit, older: Result<Query<Older>, QueryRejection>) -> Result<Response, PageError> {
+    let before = older.ok().and_then(|Query(older)| older.before);
     show(&visit, before, StatusCode::OK, Problems::default()).await
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use askama::Template;
 use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -110,15 +111,15 @@ fn find(offers: Vec<Offer>, search: &Search) -> Vec<Offer> {
     found.into_iter().map(|(_, offer)| offer).collect()
 }
 
-async fn catalogue(visit: Visit, search: Option<Query<Search>>) -> Response {
+async fn catalogue(visit: Visit, search: Result<Query<Search>, QueryRejection>) -> Response {
     // An address that nobody of ours made shows the whole catalogue.
-    let search = search.map(|Query(search)| search).unwrap_or_default();
+    let search = search.map_or_else(|_| Search::default(), |Query(search)| search);
     let offers = visit.app.broker.offers();
     let categories: BTreeSet<String> = offers.iter().flat_map(|offer| offer.categories.clone()).collect();
     let found = find(offers, &search);
     let count = found.len();
     let first = search.page.saturating_mul(PAGE);
-    let mut sheet = Sheet::default();
+    let mut sheet = Sheet::within(usize::MAX);
     let card = |offer: Offer| Card {
         logo: sheet.logo(offer.id.as_str(), &offer.name).html(),
         categories: offer.categories.join(", ").replace('_', " "),

@@ -198,7 +198,7 @@ async fn confirm(visit: Visit, form: Result<Form<Confirmation>, FormRejection>) 
 /// The connection is stored.
 fn show_connected(visit: &Visit, connected: &Connected) -> Response {
     let title = texts::say("connected-title", &[("service", &connected.service)]);
-    let mut sheet = Sheet::default();
+    let mut sheet = Sheet::within(usize::MAX);
     let logo = sheet.logo(connected.provider.as_str(), &connected.service).html();
     let is_theirs = visit.person.as_ref().is_some_and(|p| p.user.username.as_str() == connected.username);
     let frame = visit.titled(title).at(Section::Connections);

@@ -1,6 +1,7 @@
 //! One connection: what it is, who used it, and what its owner can do with it.
 
 use askama::Template;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Form, Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -84,7 +85,7 @@ struct ScopeLine {
 /// Where the list of what happened goes on.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Older {
-    before: Option<i64>,
+    pub(super) before: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -101,9 +102,9 @@ fn id_of(text: &str) -> Result<ConnectionId, PageError> {
 async fn look(
     visit: Visit,
     Path(id): Path<String>,
-    older: Option<Query<Older>>,
+    older: Result<Query<Older>, QueryRejection>,
 ) -> Result<Response, PageError> {
-    let before = older.and_then(|Query(older)| older.before);
+    let before = older.ok().and_then(|Query(older)| older.before);
     show(&visit, id_of(&id)?, before, None).await
 }
 
@@ -143,7 +144,7 @@ fn template(
     older: Option<i64>,
     problem: Option<ApiError>,
 ) -> ConnectionPage {
-    let mut sheet = Sheet::default();
+    let mut sheet = Sheet::within(usize::MAX);
     let connection = &detail.connection;
     let is_grant = connection.kind.is_grant();
     let can_reconnect = is_grant && offer.is_some_and(|offer| offer.way == Way::Consent);

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -19,6 +20,8 @@ use crate::logos::Sheet;
 const PAGE: usize = 25;
 /// How many are read at a time while a list is searched.
 const BATCH: usize = 200;
+/// How many bytes of logos one page holds: all of it stays under 100 kB.
+const LOGOS: usize = 32 * 1024;
 /// From how many on a list is worth a search.
 const MANY: usize = 6;
 
@@ -142,16 +145,16 @@ pub(super) fn standing(word: &str) -> (&'static str, &'static str) {
     }
 }
 
-async fn list(visit: Visit, search: Option<Query<Search>>) -> Result<Response, PageError> {
+async fn list(visit: Visit, search: Result<Query<Search>, QueryRejection>) -> Result<Response, PageError> {
     // An address that nobody of ours made shows the whole list.
-    let search = search.map(|Query(search)| search).unwrap_or_default();
+    let search = search.map_or_else(|_| Search::default(), |Query(search)| search);
     let claims = visit.claims()?;
     let broker = &visit.app.broker;
     let found = find(&visit, &search).await?;
     let more = (found.len() > PAGE).then(|| found[PAGE - 1].connection.id.get());
     let leaving = broker.list_leaving(claims, claims.username()).await?;
     let is_searched = !search.q.trim().is_empty() || !search.state.is_empty();
-    let mut sheet = Sheet::default();
+    let mut sheet = Sheet::within(LOGOS);
     let rows: Vec<Row> = found.into_iter().take(PAGE).map(|detail| Row::of(detail, &mut sheet)).collect();
     let template = ListPage {
         frame: visit.frame("connections-title").at(Section::Connections),

@@ -119,7 +119,7 @@ fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<ApiError>) -> 
         StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
         other => other,
     });
-    let mut sheet = Sheet::default();
+    let mut sheet = Sheet::within(usize::MAX);
     let logo = sheet.logo(offer.id.as_str(), &offer.name).html();
     let is_closed = matches!(offer.way, Way::NotSetUp { .. } | Way::PasteOnly { .. });
     let secrets = secrets(visit, &offer);

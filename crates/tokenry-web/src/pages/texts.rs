@@ -90,7 +90,11 @@ mod tests {
         let mut used = BTreeSet::new();
         quoted(&root.join("src"), &mut used);
         quoted(&root.join("templates"), &mut used);
-        let unused: Vec<_> = keys.difference(&used).collect();
+        // A message has a title and a next step, said with its own key.
+        let is_part = |key: &String| {
+            ["-title", "-next"].iter().any(|end| key.strip_suffix(end).is_some_and(|key| used.contains(key)))
+        };
+        let unused: Vec<_> = keys.difference(&used).filter(|key| !is_part(key)).collect();
         assert!(unused.is_empty(), "nobody says {unused:?}");
         let mut in_templates = BTreeSet::new();
         said(&root.join("templates"), &mut in_templates);
