@@ -25,6 +25,8 @@ async fn what_waits_to_be_deleted_is_out_of_service_and_its_row_is_whole() {
         assert!(db.store.find_ready(ada, stays).await.unwrap().is_some());
         let all = db.store.list_connections(ada, 0, 10).await.unwrap().unwrap().connections;
         assert_eq!(all.iter().map(|each| each.id).collect::<Vec<_>>(), [stays]);
+        let tokens = db.store.list_tokens(ada, 0, 10).await.unwrap().unwrap().connections;
+        assert_eq!(tokens.iter().map(|each| each.id).collect::<Vec<_>>(), [stays]);
         let wanted = db.store.list_wanted(ada, &Wanted::default(), 0, 10).await.unwrap().unwrap().connections;
         assert_eq!(wanted.iter().map(|each| each.id).collect::<Vec<_>>(), [stays]);
         assert!(!db.store.update_connection_name(ada, goes, &name("x"), NOW).await.unwrap());
