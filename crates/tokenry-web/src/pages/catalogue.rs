@@ -70,7 +70,7 @@ pub(super) fn way(offer: &Offer) -> (&'static str, &'static str) {
         Way::ApiKey => ("way-api-key", ""),
         Way::Basic { .. } => ("way-basic", ""),
         Way::Client { .. } => ("way-client", ""),
-        Way::NotSetUp { .. } | Way::PasteOnly { .. } => ("way-closed", "warn"),
+        Way::NotSetUp { .. } | Way::PasteOnly { .. } => ("way-closed", ""),
     }
 }
 
