@@ -193,6 +193,8 @@ undo-late-next = Connecting the account again makes a new connection.
 
 ## A connection
 connection-reconnect = Connect again
+connection-ends = Its access ends for good at
+connection-ends-next = Only you can renew it: connect the account again before then. The connection keeps its number.
 connection-rename = Rename
 connection-name = Name
 connection-rename-submit = Save the name

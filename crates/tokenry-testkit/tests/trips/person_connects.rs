@@ -22,7 +22,7 @@ async fn a_person_chooses_a_service_allows_it_and_sees_what_was_granted() {
     says(&ada.get("/connections").await, &["Nothing is connected yet", "Choose a service"]);
 
     let page = ada.get("/connect?q=SANDB").await;
-    says(&page, &["One service", "Sandbox", "Ready"]);
+    says(&page, &["2 services", "Sandbox", "Ready", "Salesforce sandbox", "Not set up here"]);
     let link = page.links().into_iter().find(|link| link.path() == "/connect/sandbox").unwrap();
     let page = ada.browser.follow(&page, &link).await;
     says(&page, &["Connect Sandbox", "Continue to Sandbox"]);

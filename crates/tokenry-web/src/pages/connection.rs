@@ -48,6 +48,8 @@ struct ConnectionPage {
     account: Option<String>,
     standing: (&'static str, &'static str),
     reason: Option<String>,
+    /// When it ends, if that is soon.
+    ends_at: Option<Timestamp>,
     trouble: Option<String>,
     kind: &'static str,
     times: Vec<(&'static str, Timestamp)>,
@@ -189,8 +191,10 @@ fn template(
         older,
         problem: problem.map(|problem| sentence(problem.message())),
         frame: visit.titled(title(&detail)).at(Section::Connections),
-        reason: detail.reason,
-        trouble: detail.provider_trouble,
+        ends_at: detail.reconnect_by.filter(|_| detail.standing == "expiring"),
+        // That it ends soon is said with the time in the reader's own words.
+        reason: detail.reason.filter(|_| detail.standing != "expiring").map(|reason| sentence(&reason)),
+        trouble: detail.provider_trouble.map(|trouble| sentence(&trouble)),
         service: detail.service_name,
     }
 }
