@@ -19,6 +19,7 @@ mod grants;
 mod import;
 mod key_admin;
 mod keys;
+mod links;
 mod metrics;
 mod passwords;
 mod pauses;
@@ -38,8 +39,8 @@ pub use audit::{AuditFault, AuditFilter, AuditLine, AuditPage, AuditReport};
 pub use boot::{Broker, BrokerParts, OpenError, Quotas, Settings, check_master_key};
 pub use calls::{CallToken, Carrier};
 pub use connect::{
-    AuthorizeConnection, AuthorizeNew, Callback, CallbackOutcome, Claimant, ConnectError, ConnectLink,
-    Connected, ParkedConnect,
+    AuthorizeConnection, AuthorizeNew, Callback, CallbackOutcome, Claimant, Completed, ConnectError,
+    ConnectLink, Connected, ParkedConnect,
 };
 pub use connections::{AddConnection, ConnectionView};
 pub use details::{ConnectionDetail, ConnectionFilter};
@@ -47,6 +48,10 @@ pub use devices::{BeginDevice, DeviceBegun, DeviceProgress, DeviceStatus};
 pub use error::BrokerError;
 pub use import::{Expiry, Given, Imported, NewImport};
 pub use key_admin::{KeyAdmin, KeyError, KeyStatus};
+pub use links::{
+    Embedding, LinkEnd, LinkError, LinkPage, LinkStatus, LinkVisit, MadeLink, NewLink, Opener, ReturnPlace,
+    Visitor, WebOrigin,
+};
 pub use metrics::Metrics;
 pub use portable::{ExportSecret, ExportWanted, Exported, ImportedFile, PortableError};
 pub use refresh::HandedOut;

@@ -101,7 +101,7 @@ async fn end(
     let Some(callback) = read_callback(query, provider) else {
         return pages::failed(app, &ConnectError::UnknownState);
     };
-    match app.broker.complete(callback, browser::claimant_of(app, &jar, from)).await {
+    match app.broker.complete(callback, browser::claimant_of(app, &jar, from)).await.outcome {
         Ok(CallbackOutcome::Connected(connected)) => pages::connected(app, &connected),
         Ok(CallbackOutcome::Confirm(parked)) => {
             let jar = browser::mark(app, jar, &parked.browser);

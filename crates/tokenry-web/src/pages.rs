@@ -134,6 +134,7 @@ pub(crate) fn failed(app: &App, error: &ConnectError) -> Response {
             "Ask for a new link and try again. If it happens again, tell the operator of this server what is written \
              here.",
         ),
+        ConnectError::LinkEnded => (StatusCode::BAD_REQUEST, "This link does not work any more", ask_anew),
         ConnectError::Broker(error) => return failed_here(app, error),
     };
     let text = sentence(&error.to_string());

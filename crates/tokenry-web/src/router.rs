@@ -23,7 +23,9 @@ use crate::error::ApiError;
 use crate::openapi::{Description, add_common_errors};
 use crate::requests::{self, RequestMetrics};
 use crate::serve::{Limits, Lines};
-use crate::{accounts, audit, begin, calls, connect, connections, details, docs, health, imports, pages};
+use crate::{
+    accounts, audit, begin, calls, connect, connections, details, docs, health, imports, links, pages,
+};
 
 /// The largest body, in bytes: a token of 64 KiB, every byte of it escaped, and some room.
 pub(crate) const MAX_BODY: usize = 512 * 1024;
@@ -108,6 +110,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(begin::authorize_again))
         .routes(routes!(begin::begin_device))
         .routes(routes!(begin::poll_device))
+        .routes(routes!(links::make))
+        .routes(routes!(links::status))
         .routes(routes!(imports::import, details::list))
         .routes(routes!(details::detail))
         .routes(routes!(details::revoke))

@@ -77,6 +77,7 @@ impl Broker {
             account: granted.account.as_ref().and_then(|account| account.label.clone()),
             username: place.username.clone(),
             renewed,
+            link: None,
         })
     }
 
