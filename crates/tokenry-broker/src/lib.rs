@@ -4,6 +4,7 @@ mod accounts;
 mod audit;
 mod background;
 mod boot;
+mod browsers;
 mod calls;
 mod connect;
 mod connections;
@@ -37,6 +38,7 @@ mod upkeep;
 
 pub use audit::{AuditFault, AuditFilter, AuditLine, AuditPage, AuditReport};
 pub use boot::{Broker, BrokerParts, OpenError, Quotas, Settings, check_master_key};
+pub use browsers::BrowserSession;
 pub use calls::{CallToken, Carrier};
 pub use connect::{
     AuthorizeConnection, AuthorizeNew, Callback, CallbackOutcome, Claimant, Completed, ConnectError,
@@ -49,8 +51,8 @@ pub use error::BrokerError;
 pub use import::{Expiry, Given, Imported, NewImport};
 pub use key_admin::{KeyAdmin, KeyError, KeyStatus};
 pub use links::{
-    Embedding, LinkEnd, LinkError, LinkPage, LinkStatus, LinkVisit, MadeLink, NewLink, Opener, ReturnPlace,
-    Visitor, WebOrigin,
+    Embedding, LinkAsk, LinkEnd, LinkError, LinkPage, LinkService, LinkStatus, LinkVisit, MadeLink, NewLink,
+    Opener, ReturnPlace, Visitor, WebOrigin,
 };
 pub use metrics::Metrics;
 pub use portable::{ExportSecret, ExportWanted, Exported, ImportedFile, PortableError};

@@ -27,5 +27,6 @@ mod router;
 mod serve;
 
 pub use openapi::openapi_json;
+pub use pages::{Who, page_routes};
 pub use router::{WebParts, router};
 pub use serve::{Limits, Lines, serve};

@@ -6,6 +6,7 @@
 mod end;
 mod make;
 mod places;
+mod services;
 mod visit;
 
 use base64::Engine as _;
@@ -14,6 +15,7 @@ use tokenry_model::{ConnectionId, LinkId, Origin, ProviderId, SecretString, Time
 use url::Url;
 
 pub use self::places::{Embedding, ReturnPlace, WebOrigin};
+pub use self::services::{LinkAsk, LinkService};
 use crate::error::BrokerError;
 use crate::sessions::Claims;
 use tokenry_store::StoreError;
