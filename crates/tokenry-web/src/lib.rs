@@ -8,6 +8,7 @@ mod begin;
 mod browser;
 mod calls;
 mod connect;
+mod connect_js;
 mod connections;
 mod cors;
 mod details;

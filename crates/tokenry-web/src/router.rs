@@ -25,7 +25,8 @@ use crate::pages::Visit;
 use crate::requests::{self, RequestMetrics};
 use crate::serve::{Limits, Lines};
 use crate::{
-    accounts, audit, begin, calls, connect, connections, cors, details, health, imports, links, pages,
+    accounts, audit, begin, calls, connect, connect_js, connections, cors, details, health, imports, links,
+    pages,
 };
 
 /// The largest body, in bytes: a token of 64 KiB, every byte of it escaped, and some room.
@@ -153,13 +154,13 @@ pub fn router(parts: WebParts) -> Router {
         turns: Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS)),
     }));
     let (api, _) = api().split_for_parts();
-    let mut api = api.route("/connect.js", get(pages::connect_js));
+    let mut api = api.route("/connect.js", get(connect_js::script));
     if let Some(cors) = cors::layer(&app.broker.settings().embedding.origins) {
         api = api.layer(cors);
     }
     api.merge(pages::router(&app))
         .route("/openapi.json", get(openapi_document))
-        .route("/assets/{name}", get(pages::asset))
+        .merge(pages::assets())
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))

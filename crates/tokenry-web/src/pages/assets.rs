@@ -3,9 +3,11 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::LazyLock;
 
-use axum::extract::Path;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::Router;
+use axum::http::header;
+use axum::routing::get;
+
+use crate::router::App;
 
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -31,31 +33,16 @@ pub(crate) fn version() -> &'static str {
     &VERSION
 }
 
-/// What pages of other sites load. Its address stays, so browsers ask again after an hour.
-pub(crate) async fn connect_js() -> Response {
-    let mut response = include_str!("../../assets/connect.js").into_response();
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_TYPE, SCRIPT),
-        (header::CACHE_CONTROL, "public, max-age=3600"),
-        // Pages that are isolated from others load it as well.
-        (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
-/// Serves one.
-pub(crate) async fn asset(Path(name): Path<String>) -> Response {
-    match ASSETS.iter().find(|(known, _, _)| *known == name) {
-        Some((_, kind, text)) => {
+/// An address for each.
+pub(crate) fn router() -> Router<App> {
+    ASSETS.iter().fold(Router::new(), |router, (name, kind, text)| {
+        let asset = move || async move {
             let headers = [
                 (header::CONTENT_TYPE, *kind),
                 (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
             ];
-            (headers, *text).into_response()
-        }
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
+            (headers, *text)
+        };
+        router.route(&format!("/assets/{name}"), get(asset))
+    })
 }
