@@ -416,9 +416,7 @@ async fn connect_links_and_what_becomes_of_them() {
         let to_sandbox = |link: &url::Url| link.as_str().starts_with(world.sandbox.base_url());
         let consent = leaving.links().into_iter().find(to_sandbox).unwrap();
         first.consent_sandbox(consent, "grace").await;
-        world
-            .expect(&["connection.connect ok - ada ada 1 sandbox", "link.use ok - ada ada 1 sandbox"])
-            .await;
+        world.expect(&["connection.connect ok - ada ada 1 sandbox", "link.use ok - ada ada 1 sandbox"]).await;
         first.get(made.text("url")).await;
         world.expect(&["link.open refused used_link anonymous ada - -"]).await;
 
@@ -426,7 +424,8 @@ async fn connect_links_and_what_becomes_of_them() {
         let made = world.post("connect/links", body).await.expect(StatusCode::CREATED);
         first.get(made.text("url")).await;
         let page = other.get(made.text("url")).await;
-        let sign_in = page.links().into_iter().find(|link| link.path() == "/sign-in" && link.query().is_some());
+        let sign_in =
+            page.links().into_iter().find(|link| link.path() == "/sign-in" && link.query().is_some());
         let page = other.get(sign_in.unwrap()).await;
         let form = page.form_with("password").unwrap();
         let page = other.submit(&form, &[("username", "ada"), ("password", PASSWORD)]).await;
