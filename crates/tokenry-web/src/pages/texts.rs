@@ -90,21 +90,12 @@ mod tests {
         let mut used = BTreeSet::new();
         quoted(&root.join("src"), &mut used);
         quoted(&root.join("templates"), &mut used);
-<<<<<<< HEAD
-        // What belongs to a text is put together from its key.
-        let belongs = |key: &str| {
-            let base = ["-title", "-next", "-button"].iter().find_map(|part| key.strip_suffix(part));
-            base.is_some_and(|base| used.contains(base))
-        };
-        let unused: Vec<_> = keys.difference(&used).filter(|key| !belongs(key)).collect();
-=======
         // The title of a message, and what to do next, go by the message's own name.
         let said_by_name = |key: &str| {
             let of = key.strip_suffix("-title").or_else(|| key.strip_suffix("-next"));
             used.contains(key) || of.is_some_and(|name| used.contains(name))
         };
         let unused: Vec<_> = keys.iter().filter(|key| !said_by_name(key)).collect();
->>>>>>> main
         assert!(unused.is_empty(), "nobody says {unused:?}");
         let mut in_templates = BTreeSet::new();
         said(&root.join("templates"), &mut in_templates);
