@@ -63,6 +63,8 @@ impl Broker {
         claimant: &Claimant,
         note: &mut Note,
     ) -> Result<CallbackOutcome, ConnectError> {
+        // Before the state is spent: what it takes to go on is known then.
+        self.fresh_services().await?;
         let flow = self.claim_flow(callback.state.as_deref()).await?;
         (note.owner, note.provider) = (Some(flow.user_id), Some(flow.provider.clone()));
         let provider = self.provider_with(&flow.provider, &flow.values)?;
