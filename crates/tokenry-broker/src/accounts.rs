@@ -110,6 +110,7 @@ impl Broker {
     ) -> Result<SecretString, BrokerError> {
         // A name that cannot exist is refused by the same path as one that does not.
         let name = Username::parse(username).unwrap_or(self.nobody.clone());
+        let device = device.and_then(|token| self.sessions.read(token));
         let user = self.check_and_note(&name, password, from, device).await?;
         self.issue(&user, None, self.clock.now()).await
     }
@@ -120,7 +121,7 @@ impl Broker {
         name: &Username,
         password: &SecretString,
         from: Origin,
-        device: Option<&str>,
+        device: Option<Claims>,
     ) -> Result<User, BrokerError> {
         let checked = self.check_login(name, password, address_of(&from), device).await;
         let checked = checked.and_then(|user| user.ok_or(BrokerError::WrongLogin));
@@ -137,9 +138,8 @@ impl Broker {
         name: &Username,
         password: &SecretString,
         address: IpAddr,
-        device: Option<&str>,
+        device: Option<Claims>,
     ) -> Result<Option<User>, BrokerError> {
-        let device = device.and_then(|token| self.sessions.read(token));
         let (broker, name, password) = (self.clone(), name.clone(), password.clone());
         let work = async move { broker.check_login_alone(&name, &password, address, device.as_ref()).await };
         self.tasks
@@ -251,14 +251,13 @@ impl Broker {
         claims: &Claims,
         current: &SecretString,
         new: &SecretString,
-        token: &str,
     ) -> Result<(), BrokerError> {
         let note = Note::by(claims, Action::ChangePassword);
         let changed = async {
             let user = self.user(claims).await?;
             check_password(new).map_err(|e| BrokerError::field("new_password", e.to_string()))?;
             let address = address_of(&claims.from);
-            if self.check_login(&user.username, current, address, Some(token)).await?.is_none() {
+            if self.check_login(&user.username, current, address, Some(claims.clone())).await?.is_none() {
                 self.note_passing(note.clone(), AuditOutcome::Refused, Some("wrong_password"));
                 return Err(BrokerError::field("current_password", "is not your password"));
             }

@@ -8,7 +8,7 @@ use tokenry_store::Parked;
 use crate::audit::Note;
 use crate::boot::{Broker, hash_of, random_token};
 use crate::error::BrokerError;
-use crate::{revoke, throttle};
+use crate::{browsers, revoke, throttle};
 
 /// How often the chores are looked at.
 const ROUND: Duration = Duration::from_secs(5);
@@ -45,6 +45,7 @@ impl Broker {
             self.drop_parked(&parked).await?;
         }
         self.store.delete_ended_flows(now.minus(KEEP_FLOWS)).await?;
+        self.store.delete_old_browser_sessions(now.minus(browsers::LONGEST)).await?;
         self.store.delete_old_login_failures(now.minus(throttle::WINDOW)).await?;
         // A row that cannot be read must not keep the rest from being done.
         if let Err(error) = self.prune_audit().await {

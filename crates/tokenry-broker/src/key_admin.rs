@@ -14,6 +14,9 @@ use crate::keys::open_ring;
 use crate::signing::{SLACK, new_key};
 use crate::upkeep::{DEAD_AFTER, keys_of};
 
+/// How often a key is tried to be deleted that was needed, and a moment later was not.
+const TRIES: u32 = 5;
+
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -251,30 +254,35 @@ impl KeyAdmin {
         if let Some(name) = forget {
             self.forget_spool(key, name).await?;
         }
-        match self.store.delete_key(key, self.clock.now()).await {
-            Ok(true) => {
-                self.store.settle().await;
-                Ok(())
+        for _ in 0..TRIES {
+            match self.store.delete_key(key, self.clock.now()).await {
+                Ok(true) => {
+                    self.store.settle().await;
+                    return Ok(());
+                }
+                Ok(false) => return Err(KeyError::Changed),
+                // The database itself has said no; why, is for people.
+                Err(StoreError::KeyInUse) => {}
+                Err(error) => return Err(error.into()),
             }
-            Ok(false) => Err(KeyError::Changed),
-            // The database itself has said no; why, is for people.
-            Err(StoreError::KeyInUse) => Err(self.why_not(key).await?),
-            Err(error) => Err(error.into()),
+            if let Some(why) = self.why_not(key).await? {
+                return Err(why);
+            }
+            // What needed it a moment ago has let go since.
         }
+        Err(KeyError::Changed)
     }
 
-    async fn why_not(&self, key: u32) -> Result<KeyError, KeyError> {
+    /// What needs a key, if anything still does.
+    async fn why_not(&self, key: u32) -> Result<Option<KeyError>, KeyError> {
         let counts = self.store.count_sealed_with(key).await?;
         if !counts.is_empty() {
-            return Ok(KeyError::Needed { key, counts });
+            return Ok(Some(KeyError::Needed { key, counts }));
         }
         let holds: Vec<_> =
             self.store.list_key_holds().await?.into_iter().filter(|hold| hold.key_id == key).collect();
-        Ok(if holds.is_empty() {
-            KeyError::Changed
-        } else {
-            KeyError::Held { key, holds, now: self.clock.now() }
-        })
+        let now = self.clock.now();
+        Ok((!holds.is_empty()).then_some(KeyError::Held { key, holds, now }))
     }
 
     async fn forget_spool(&self, key: u32, name: &str) -> Result<(), KeyError> {

@@ -4,6 +4,7 @@ mod accounts;
 mod audit;
 mod background;
 mod boot;
+mod browsers;
 mod calls;
 mod connect;
 mod connections;
@@ -39,6 +40,7 @@ mod upkeep;
 
 pub use audit::{AuditFault, AuditFilter, AuditLine, AuditPage, AuditReport};
 pub use boot::{Broker, BrokerParts, OpenError, Quotas, Settings, check_master_key};
+pub use browsers::BrowserSession;
 pub use calls::{CallToken, Carrier};
 pub use connect::{
     AuthorizeConnection, AuthorizeNew, Callback, CallbackOutcome, Claimant, ConnectError, ConnectLink,

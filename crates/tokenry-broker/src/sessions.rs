@@ -193,6 +193,7 @@ mod tests {
             username: Username::parse("Ada").unwrap(),
             email: Email::parse("ada@example.org").unwrap(),
             session_epoch: 3,
+            is_operator: false,
             created_at: Timestamp::from_micros(0),
         }
     }

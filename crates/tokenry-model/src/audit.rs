@@ -75,6 +75,8 @@ words! {
         RenewSession = "user.renew_session",
         /// Somebody logged out.
         LogOut = "user.log_out",
+        /// Somebody signed out of one browser.
+        SignOut = "user.sign_out",
         /// Somebody changed their password.
         ChangePassword = "user.change_password",
         /// A request came without a good access token, or its session had ended. Only refusals are written down.

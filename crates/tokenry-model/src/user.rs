@@ -98,6 +98,8 @@ pub struct User {
     pub email: Email,
     /// Tokens issued under another epoch are void: log-out and a new password move it.
     pub session_epoch: i64,
+    /// Whether the user may change what is everybody's: services, keys, other users' roles.
+    pub is_operator: bool,
     /// When the user signed up.
     pub created_at: Timestamp,
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod browser_sessions;
 mod commits;
 mod connections;
 mod credentials;
@@ -37,6 +38,7 @@ mod users;
 
 pub use audit::{AuditHead, AuditRow, AuditWanted};
 pub use backup::{BackedUp, back_up, check_backup, unpack_backup};
+pub use browser_sessions::{BrowserSession, NewBrowserSession};
 pub use connections::{NewConnection, NewCredential, Owned, OwnedList, SealedCredential};
 pub use database::{Pool, Store};
 pub use devices::DeviceFlow;

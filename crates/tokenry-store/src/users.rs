@@ -26,11 +26,12 @@ pub struct Login {
 }
 
 #[derive(sqlx::FromRow)]
-struct UserRow {
+pub(crate) struct UserRow {
     id: i64,
     username: String,
     email: String,
     session_epoch: i64,
+    is_operator: i64,
     created_at: i64,
 }
 
@@ -51,6 +52,7 @@ impl TryFrom<UserRow> for User {
             username: Username::parse(&row.username).map_err(|e| corrupt(format!("username {e}")))?,
             email: Email::parse(&row.email).map_err(|e| corrupt(format!("email {e}")))?,
             session_epoch: row.session_epoch,
+            is_operator: row.is_operator == 1,
             created_at: Timestamp::from_micros(row.created_at),
         })
     }
@@ -80,7 +82,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database is away or the row cannot be read.
     pub async fn find_user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        let sql = "SELECT id, username, email, session_epoch, created_at FROM users WHERE id = $1";
+        let sql =
+            "SELECT id, username, email, session_epoch, is_operator, created_at FROM users WHERE id = $1";
         let row: Option<UserRow> =
             on!(self, read, |pool| sqlx::query_as(sql).bind(id.get()).fetch_optional(pool).await)?;
         row.map(User::try_from).transpose()
@@ -91,7 +94,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database is away or the row cannot be read.
     pub async fn find_login(&self, username: &Username) -> Result<Option<Login>, StoreError> {
-        let sql = "SELECT id, username, email, session_epoch, created_at, password_hash \
+        let sql = "SELECT id, username, email, session_epoch, is_operator, created_at, password_hash \
                    FROM users WHERE username_folded = $1";
         let row: Option<LoginRow> =
             on!(self, read, |pool| sqlx::query_as(sql).bind(username.folded()).fetch_optional(pool).await)?;
@@ -103,7 +106,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database is away or a row cannot be read.
     pub async fn list_users(&self) -> Result<Vec<User>, StoreError> {
-        let sql = "SELECT id, username, email, session_epoch, created_at FROM users ORDER BY id";
+        let sql = "SELECT id, username, email, session_epoch, is_operator, created_at FROM users ORDER BY id";
         let rows: Vec<UserRow> = on!(self, read, |pool| sqlx::query_as(sql).fetch_all(pool).await)?;
         rows.into_iter().map(User::try_from).collect()
     }
@@ -138,5 +141,36 @@ impl Store {
             .await
             .map(drop))?;
         Ok(())
+    }
+
+    /// Gives a user the operator's role, or takes it away. Returns whether that changed anything.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away.
+    pub async fn update_role(
+        &self,
+        id: UserId,
+        is_operator: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE users SET is_operator = $2, updated_at = $3 WHERE id = $1 AND is_operator <> $2";
+        let done = on!(self, write, |pool| sqlx::query(sql)
+            .bind(id.get())
+            .bind(i64::from(is_operator))
+            .bind(now.micros())
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected()))?;
+        Ok(done == 1)
+    }
+
+    /// Whether anybody has the operator's role.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away.
+    pub async fn has_operator(&self) -> Result<bool, StoreError> {
+        let sql = "SELECT id FROM users WHERE is_operator = 1 ORDER BY id LIMIT 1";
+        let one: Option<(i64,)> = on!(self, read, |pool| sqlx::query_as(sql).fetch_optional(pool).await)?;
+        Ok(one.is_some())
     }
 }

@@ -178,7 +178,6 @@ pub(crate) async fn change_password(
     Body(body): Body<ChangePassword>,
 ) -> Result<Json<Message>, ApiError> {
     let (current, new) = (&body.current_password, &body.new_password);
-    let token = caller.token.expose_secret();
-    app.broker.change_password(&caller.claims, current, new, token).await?;
+    app.broker.change_password(&caller.claims, current, new).await?;
     Ok(Message::json("password changed; log in again"))
 }

@@ -1,9 +1,8 @@
-//! The two cookies a browser may carry. The API takes neither: it is the callback alone that asks who the browser is.
+//! The two cookies a browser may carry. The API takes neither: they are for the pages.
 
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
-use tokenry_broker::Claimant;
-use tokenry_model::{ExposeSecret as _, Origin, SecretString};
+use tokenry_model::{ExposeSecret as _, SecretString};
 
 use crate::router::App;
 
@@ -33,13 +32,10 @@ pub(crate) fn browser_of(app: &App, jar: &CookieJar) -> Option<SecretString> {
     jar.get(&name_of(app, BROWSER)).map(|cookie| cookie.value().into())
 }
 
-/// Who the browser is.
-pub(crate) fn claimant_of(app: &App, jar: &CookieJar, from: Origin) -> Claimant {
-    Claimant {
-        browser: browser_of(app, jar),
-        session: jar.get(&name_of(app, SESSION)).map(|cookie| cookie.value().into()),
-        from,
-    }
+/// The cookie of the session that a browser is, or was, signed in with.
+pub(crate) fn session_of(app: &App, jar: &CookieJar) -> Option<SecretString> {
+    let cookie = jar.get(&name_of(app, SESSION))?;
+    (cookie.value().len() == 43).then(|| cookie.value().into())
 }
 
 /// Marks a browser, for a day: several connects may be under way, and each ends by itself after ten minutes.
@@ -47,8 +43,12 @@ pub(crate) fn mark(app: &App, jar: CookieJar, browser: &SecretString) -> CookieJ
     jar.add(make(app, BROWSER, browser, 24 * 60 * 60))
 }
 
-/// Signs a browser in, for as long as the token lives.
-pub(crate) fn sign_in(app: &App, jar: CookieJar, token: &SecretString) -> CookieJar {
-    let ttl = app.broker.settings().session_ttl.as_secs();
-    jar.add(make(app, SESSION, token, i64::try_from(ttl).unwrap_or(i64::MAX)))
+/// Signs a browser in. The session says itself when it ends; the cookie lasts until the browser forgets it.
+pub(crate) fn sign_in(app: &App, jar: CookieJar, session: &SecretString) -> CookieJar {
+    jar.add(make(app, SESSION, session, 7 * 24 * 60 * 60))
+}
+
+/// Signs a browser out.
+pub(crate) fn sign_out(app: &App, jar: CookieJar) -> CookieJar {
+    jar.add(make(app, SESSION, &SecretString::default(), 0))
 }

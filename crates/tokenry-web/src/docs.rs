@@ -1,21 +1,19 @@
 //! The OpenAPI document as a page: no script, and nothing that is not in the binary.
 
 use askama::Template;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value};
 
-use crate::pages;
-use crate::router::App;
+use crate::pages::{self, Frame, Visit};
 
 /// How deep an example follows schemas into one another.
 const MAX_DEPTH: u8 = 6;
 
 #[derive(Template)]
 #[template(path = "docs.html")]
-struct DocsPage<'a> {
-    base: &'a str,
+struct DocsPage {
+    frame: Frame,
     page: Page,
 }
 
@@ -57,9 +55,9 @@ struct Answer {
 }
 
 /// The page.
-pub(crate) async fn docs(State(app): State<App>) -> Response {
-    let document: Value = serde_json::from_str(&app.openapi).unwrap_or_default();
-    pages::page(StatusCode::OK, &DocsPage { base: app.base_path(), page: read(&document) })
+pub(crate) async fn docs(visit: Visit) -> Response {
+    let document: Value = serde_json::from_str(&visit.app.openapi).unwrap_or_default();
+    pages::page(StatusCode::OK, &DocsPage { frame: visit.frame("docs-title"), page: read(&document) })
 }
 
 fn word(value: &Value, pointer: &str) -> String {

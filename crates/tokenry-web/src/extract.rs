@@ -16,8 +16,6 @@ use crate::router::App;
 pub(crate) struct Caller {
     /// Whom it was issued to.
     pub(crate) claims: Claims,
-    /// The token itself.
-    pub(crate) token: SecretString,
 }
 
 /// The access token of a request: `Authorization: <token>` as it is, or after `Bearer ` (RFC 6750 §2.1).
@@ -37,7 +35,7 @@ impl FromRequestParts<App> for Caller {
         let token = access_token(&parts.headers);
         let text = token.as_ref().map(ExposeSecret::expose_secret);
         let claims = app.broker.authenticate(text, origin_of(parts, app)).await?;
-        Ok(Self { claims, token: token.unwrap_or_default() })
+        Ok(Self { claims })
     }
 }
 

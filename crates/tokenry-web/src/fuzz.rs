@@ -15,7 +15,7 @@ use crate::connections::{AddBody, NameBody, TokenBody, min_valid_for, paging};
 use crate::details::Asked;
 use crate::error::ApiError;
 use crate::imports::ImportBody;
-use crate::{address, connect, extract};
+use crate::{address, extract, pages};
 
 /// A status, and the words that go with it.
 pub type Refusal = (u16, String);
@@ -26,7 +26,7 @@ fn refusal(error: &ApiError) -> Refusal {
 
 /// The parameters of a callback, if they are worth anything.
 pub fn callback(query: &str) -> Option<Callback> {
-    connect::read_callback(query, None)
+    pages::read_callback(query, None)
 }
 
 pub fn import(body: &[u8]) -> Result<NewImport, Refusal> {

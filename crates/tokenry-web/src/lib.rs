@@ -25,5 +25,6 @@ mod router;
 mod serve;
 
 pub use openapi::openapi_json;
+pub use pages::{Who, page_routes};
 pub use router::{WebParts, router};
 pub use serve::{Limits, Lines, serve};

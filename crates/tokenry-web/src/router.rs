@@ -3,10 +3,10 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts as _, Request, State};
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use axum::{Router, middleware};
 use ipnet::IpNet;
 use prometheus_client::registry::Registry;
@@ -21,9 +21,10 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::openapi::{Description, add_common_errors};
+use crate::pages::Visit;
 use crate::requests::{self, RequestMetrics};
 use crate::serve::{Limits, Lines};
-use crate::{accounts, audit, begin, calls, connect, connections, details, docs, health, imports, pages};
+use crate::{accounts, audit, begin, calls, connect, connections, details, health, imports, pages};
 
 /// The largest body, in bytes: a token of 64 KiB, every byte of it escaped, and some room.
 pub(crate) const MAX_BODY: usize = 512 * 1024;
@@ -148,14 +149,9 @@ pub fn router(parts: WebParts) -> Router {
         turns: Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS)),
     }));
     let (api, _) = api().split_for_parts();
-    api.route("/", get(pages::home))
-        // A callback spends what it brings: whoever only looks must not.
-        .route("/callback", get(connect::callback).head(method_not_allowed))
-        .route("/callback/{provider}", get(connect::callback_of).head(method_not_allowed))
-        .route("/connect/confirm", post(connect::confirm))
-        .route("/docs", get(docs::docs))
+    api.merge(pages::router(&app))
         .route("/openapi.json", get(openapi_document))
-        .route("/assets/style.css", get(pages::style))
+        .route("/assets/{name}", get(pages::asset))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
@@ -171,12 +167,19 @@ async fn openapi_document(State(app): State<App>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], app.openapi.clone())
 }
 
-async fn not_found() -> ApiError {
+async fn not_found(State(app): State<App>, request: Request) -> Response {
+    if pages::wants_page(request.headers(), request.uri().path()) {
+        let (mut parts, _) = request.into_parts();
+        return match Visit::from_request_parts(&mut parts, &app).await {
+            Ok(visit) => pages::not_found(&visit),
+            Err(error) => error.into_response(),
+        };
+    }
     let message = "there is nothing at this address; /docs lists what there is";
-    ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", message).into_response()
 }
 
-async fn method_not_allowed() -> ApiError {
+pub(crate) async fn method_not_allowed() -> ApiError {
     let message = "this address does not take this method; the Allow header says which it takes";
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
 }

@@ -264,10 +264,9 @@ impl Broker {
         if same_browser {
             return true;
         }
-        let Some(token) = &claimant.session else { return false };
-        self.read_token(token.expose_secret()).await.is_ok_and(|claims| {
-            claims.user == owner.id && claims.check_epoch(Some(owner.session_epoch)).is_ok()
-        })
+        let Some(cookie) = &claimant.session else { return false };
+        let session = self.browser_session(cookie, claimant.from.clone()).await;
+        session.is_ok_and(|session| session.is_some_and(|session| session.user.id == owner.id))
     }
 }
 

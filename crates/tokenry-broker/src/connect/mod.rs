@@ -66,7 +66,7 @@ pub struct Callback {
 pub struct Claimant {
     /// The cookie that marks the browser.
     pub browser: Option<SecretString>,
-    /// The access token it is signed in with.
+    /// The cookie of the session it is signed in with.
     pub session: Option<SecretString>,
     /// Where it came from.
     pub from: Origin,

@@ -96,8 +96,8 @@ impl Broker {
         Ok((parked, owner))
     }
 
-    /// The owner signs in, in the browser the grant came back in, and the connection is stored. Returns it and an access
-    /// token for that browser.
+    /// The owner signs in, in the browser the grant came back in, and the connection is stored. Returns it and a session's
+    /// cookie for that browser.
     ///
     /// # Errors
     /// [`BrokerError::WrongLogin`] and [`BrokerError::TooManyAttempts`], after which it can be tried again;
@@ -131,7 +131,7 @@ impl Broker {
                 broker.noted_connect(note, kept).await
             })
             .await?;
-        let session = self.issue(&user, None, self.clock.now()).await.map_err(ConnectError::from)?;
+        let session = self.open_session(&user, None).await.map_err(ConnectError::from)?;
         Ok((connected, session))
     }
 

@@ -10,6 +10,7 @@
 
 mod audit;
 mod backup;
+mod browser_sessions;
 mod connections;
 mod corrupt;
 mod credentials;

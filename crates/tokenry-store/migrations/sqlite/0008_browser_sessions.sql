@@ -1,0 +1,15 @@
+-- Who may change what is everybody's: services, keys, other users' roles.
+ALTER TABLE users ADD COLUMN is_operator INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX users_operating ON users (id) WHERE is_operator = 1;
+
+-- Browsers that are signed in. The cookie itself is nowhere; the epoch is the user's when it was opened.
+CREATE TABLE browser_sessions (
+    id_hash   BLOB    NOT NULL PRIMARY KEY,
+    user_id   INTEGER NOT NULL REFERENCES users (id),
+    epoch     INTEGER NOT NULL,
+    device    TEXT    NOT NULL,
+    opened_at INTEGER NOT NULL,
+    seen_at   INTEGER NOT NULL
+);
+CREATE INDEX browser_sessions_by_user ON browser_sessions (user_id, opened_at);
+CREATE INDEX browser_sessions_by_seen ON browser_sessions (seen_at);

@@ -1,0 +1,271 @@
+//! The way back from a provider, and the page that asks the owner to sign in.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::rejection::{FormRejection, PathRejection};
+use axum::extract::{Form, Path, RawQuery};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum_extra::extract::CookieJar;
+use serde::Deserialize;
+use tokenry_broker::{
+    BrokerError, Callback, CallbackOutcome, Claimant, ConnectError, Connected, ParkedConnect,
+};
+use tokenry_model::{ExposeSecret as _, SecretString};
+
+use super::frame::{Frame, Section};
+use super::gate::{Visit, Who};
+use super::routes::Page;
+use super::{message, page, problem, sentence, texts, worded};
+use crate::browser;
+use crate::error::ApiError;
+use crate::router::App;
+
+/// So many parameters besides the standard's are looked at, each with so long a name and value at most.
+const MAX_OTHERS: usize = 32;
+const MAX_OTHER_NAME: usize = 64;
+const MAX_OTHER: usize = 2048;
+
+pub(super) fn routes() -> Vec<Page> {
+    vec![
+        Page::get_once("/callback", Who::Anyone, callback),
+        Page::get_once("/callback/{provider}", Who::Anyone, callback_of),
+        Page::post("/connect/confirm", Who::Anyone, confirm),
+    ]
+}
+
+#[derive(Template)]
+#[template(path = "connected.html")]
+struct ConnectedPage<'a> {
+    frame: Frame,
+    connected: &'a Connected,
+}
+
+#[derive(Template)]
+#[template(path = "confirm.html")]
+struct ConfirmPage<'a> {
+    frame: Frame,
+    service: &'a str,
+    account: Option<&'a str>,
+    username: &'a str,
+    handle: &'a str,
+    problem: Option<String>,
+}
+
+/// The way back from a provider that is built in.
+async fn callback(visit: Visit, headers: HeaderMap, uri: Uri, RawQuery(query): RawQuery) -> Response {
+    end(&visit, &headers, &uri, None, &query.unwrap_or_default()).await
+}
+
+/// The way back from a provider that the operator defined: each has its own (RFC 9700 §4.4.2).
+async fn callback_of(
+    visit: Visit,
+    headers: HeaderMap,
+    uri: Uri,
+    provider: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let Ok(Path(provider)) = provider else { return failed(&visit, &ConnectError::UnknownState) };
+    end(&visit, &headers, &uri, Some(provider), &query.unwrap_or_default()).await
+}
+
+async fn end(
+    visit: &Visit,
+    headers: &HeaderMap,
+    uri: &Uri,
+    provider: Option<String>,
+    query: &str,
+) -> Response {
+    if let Some(target) = home_of(&visit.app, headers, uri) {
+        return Redirect::to(&target).into_response();
+    }
+    let Some(callback) = read_callback(query, provider) else {
+        return failed(visit, &ConnectError::UnknownState);
+    };
+    let claimant = Claimant {
+        browser: Some(visit.browser.clone()),
+        session: visit.session.clone(),
+        from: visit.from.clone(),
+    };
+    match visit.app.broker.complete(callback, claimant).await {
+        Ok(CallbackOutcome::Connected(connected)) => show_connected(visit, &connected),
+        Ok(CallbackOutcome::Confirm(parked)) => ask_to_confirm(visit, &parked, None),
+        Err(error) => failed(visit, &error),
+    }
+}
+
+/// A provider that refuses `localhost` sends the browser to 127.0.0.1, where it has none of the cookies that it got at
+/// `localhost`. It is the same server: the browser is sent home first, with what it brought.
+fn home_of(app: &App, headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    let at_loopback_ip = host == "127.0.0.1" || host.starts_with("127.0.0.1:");
+    if !at_loopback_ip || app.public_url.host_str() != Some("localhost") {
+        return None;
+    }
+    let target =
+        format!("{}{}", app.public_url.as_str().trim_end_matches('/'), uri.path_and_query()?.as_str());
+    Some(target)
+}
+
+/// Reads the parameters of a callback. One of the standard's that comes twice makes all of them worthless (RFC 6749 §3.1).
+pub(crate) fn read_callback(query: &str, provider: Option<String>) -> Option<Callback> {
+    let mut callback = Callback { provider, ..Callback::default() };
+    let (mut code, mut seen) = (None, Vec::new());
+    let (mut others, mut doubles) = (BTreeMap::new(), Vec::new());
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        let slot = match &*name {
+            "state" => &mut callback.state,
+            "code" => &mut code,
+            "error" => &mut callback.error,
+            "iss" => &mut callback.issuer,
+            _ => {
+                let fits = name.len() <= MAX_OTHER_NAME && value.len() <= MAX_OTHER;
+                if others.contains_key(&*name) {
+                    doubles.push(name.into_owned());
+                } else if fits && others.len() < MAX_OTHERS {
+                    others.insert(name.into_owned(), SecretString::from(value.into_owned()));
+                }
+                continue;
+            }
+        };
+        if seen.contains(&name) {
+            return None;
+        }
+        *slot = Some(value.into_owned());
+        seen.push(name);
+    }
+    // Which of two is meant, nobody can say.
+    others.retain(|name, _| !doubles.contains(name));
+    callback.code = code.map(SecretString::from);
+    callback.others = others;
+    Some(callback)
+}
+
+/// What the form on the page that asks the owner to sign in sends.
+#[derive(Deserialize)]
+struct Confirmation {
+    #[serde(default)]
+    handle: SecretString,
+    password: Option<SecretString>,
+    #[serde(default)]
+    decision: String,
+}
+
+/// The owner signs in, or the person says no.
+async fn confirm(visit: Visit, form: Result<Form<Confirmation>, FormRejection>) -> Response {
+    let Ok(Form(form)) = form else { return failed(&visit, &ConnectError::UnknownState) };
+    let broker = &visit.app.broker;
+    if form.decision != "finish" {
+        return match broker.abandon(&form.handle, &visit.browser, visit.from.clone()).await {
+            Ok(true) => message(&visit, StatusCode::OK, "abandoned-given-back"),
+            Ok(false) => message(&visit, StatusCode::OK, "abandoned-unconfirmed"),
+            Err(error) => failed(&visit, &error),
+        };
+    }
+    let password = form.password.unwrap_or_default();
+    match broker.confirm(&form.handle, &visit.browser, &password, visit.from.clone()).await {
+        Ok((connected, session)) => {
+            let jar = browser::sign_in(&visit.app, CookieJar::new(), &session);
+            (jar, show_connected(&visit, &connected)).into_response()
+        }
+        Err(ConnectError::Broker(
+            error @ (BrokerError::WrongLogin | BrokerError::TooManyAttempts { .. } | BrokerError::Busy),
+        )) => match broker.find_parked(&form.handle, &visit.browser).await {
+            Ok(parked) => ask_to_confirm(&visit, &parked, Some(error.into())),
+            Err(error) => failed(&visit, &error),
+        },
+        Err(error) => failed(&visit, &error),
+    }
+}
+
+/// The connection is stored.
+fn show_connected(visit: &Visit, connected: &Connected) -> Response {
+    let title = texts::say("connected-title", &[("service", &connected.service)]);
+    let frame = visit.titled(title).at(Section::Connections);
+    page(StatusCode::OK, &ConnectedPage { frame, connected })
+}
+
+/// The owner has to sign in first.
+fn ask_to_confirm(visit: &Visit, parked: &ParkedConnect, problem: Option<ApiError>) -> Response {
+    let (mut status, mut wait, mut text) = (StatusCode::OK, None, None);
+    if let Some(mut problem) = problem {
+        wait = problem.take_header().filter(|(name, _)| *name == header::RETRY_AFTER);
+        text = Some(sentence(problem.message()));
+        status = match problem.status() {
+            // A page has no access token to ask for.
+            StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
+            other => other,
+        };
+    }
+    let template = ConfirmPage {
+        frame: visit.frame("confirm-title"),
+        service: &parked.service,
+        account: parked.account.as_deref(),
+        username: &parked.username,
+        handle: parked.handle.expose_secret(),
+        problem: text,
+    };
+    let mut response = page(status, &template);
+    let fallback = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let (name, value) = wait.unwrap_or(fallback);
+    response.headers_mut().insert(name, value);
+    response
+}
+
+/// A connect did not end well: what happened, and what to do.
+pub(super) fn failed(visit: &Visit, error: &ConnectError) -> Response {
+    let (status, key) = match error {
+        ConnectError::UnknownState => (StatusCode::BAD_REQUEST, "link-unknown"),
+        ConnectError::UsedState => (StatusCode::BAD_REQUEST, "link-used"),
+        ConnectError::ExpiredState => (StatusCode::BAD_REQUEST, "link-expired"),
+        ConnectError::WrongCallback => (StatusCode::BAD_REQUEST, "wrong-callback"),
+        ConnectError::Declined { .. } => (StatusCode::BAD_REQUEST, "declined"),
+        ConnectError::WrongAccount { .. } | ConnectError::ConnectedElsewhere { .. } => {
+            (StatusCode::BAD_REQUEST, "wrong-account")
+        }
+        ConnectError::Provider { .. } | ConnectError::Exchange { .. } => {
+            (StatusCode::BAD_REQUEST, "not-completed")
+        }
+        ConnectError::Broker(error) => return failed_here(visit, error),
+    };
+    let [title, next] = ["title", "next"].map(|part| texts::say(&format!("{key}-{part}"), &[]));
+    worded(visit, status, &title, &sentence(&error.to_string()), &next)
+}
+
+/// It failed on our side; the words and the status are those of the API.
+fn failed_here(visit: &Visit, error: &BrokerError) -> Response {
+    let mut error = ApiError::from(error);
+    let mut page = problem(visit, error.status(), &sentence(error.message()));
+    if let Some((name, value)) = error.take_header().filter(|(name, _)| *name == header::RETRY_AFTER) {
+        page.headers_mut().insert(name, value);
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use tokenry_model::ExposeSecret as _;
+
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_comes_twice_spoils_the_callback() {
+        let read = |query| read_callback(query, None);
+        let good = read("code=c&state=s&iss=https%3A%2F%2Fexample.org&scope=a&scope=b").unwrap();
+        assert_eq!(good.code.unwrap().expose_secret(), "c");
+        assert_eq!(good.issuer.as_deref(), Some("https://example.org"));
+        assert!(good.others.is_empty(), "which scope was meant?");
+        let more = read("state=s&auth_code=c&shop=a&shop=b&realmId=7");
+        let more = more.unwrap().others;
+        let more: Vec<_> = more.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
+        assert_eq!(more, [("auth_code", "c"), ("realmId", "7")]);
+        let long = format!("state=s&long={}&short=x", "x".repeat(MAX_OTHER + 1));
+        assert_eq!(read(&long).unwrap().others.into_keys().collect::<Vec<_>>(), ["short"]);
+        let many = (0..100).fold("state=s".to_owned(), |all, n| all + &format!("&p{n}=x"));
+        assert_eq!(read(&many).unwrap().others.len(), MAX_OTHERS);
+        for query in ["code=c&code=d&state=s", "state=s&state=s&code=c", "code=c&state=s&iss=a&iss=b"] {
+            assert!(read(query).is_none(), "{query}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The pages: rendered here, whole without script, under a policy that allows nothing but what is in the binary.
+
+mod assets;
+mod connecting;
+mod error;
+mod frame;
+mod gate;
+mod home;
+mod routes;
+mod sign_in;
+mod texts;
+
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use url::Url;
+
+pub(crate) use self::assets::asset;
+#[cfg(feature = "fuzz")]
+pub(crate) use self::connecting::read_callback;
+pub(crate) use self::frame::Frame;
+pub use self::gate::Who;
+pub(crate) use self::gate::{Visit, wants_page};
+pub use self::routes::page_routes;
+pub(crate) use self::routes::router;
+use crate::error::ApiError;
+use crate::router::App;
+
+/// What a page may do: show itself, with our style and our scripts, and send its forms to us.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+#[derive(Template)]
+#[template(path = "message.html")]
+struct MessagePage<'a> {
+    frame: Frame,
+    title: &'a str,
+    text: &'a str,
+    next: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "leave.html")]
+struct LeavePage<'a> {
+    frame: Frame,
+    service: &'a str,
+    url: &'a str,
+}
+
+/// Puts a page out.
+pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
+    let Ok(html) = template.render() else { return ApiError::internal().into_response() };
+    dressed(status, html)
+}
+
+fn dressed(status: StatusCode, html: String) -> Response {
+    let mut response = (status, Html(html)).into_response();
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CACHE_CONTROL, "no-store"),
+        // The callback's address holds a code and a state.
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+    response
+}
+
+/// A page that only says something: `key` has a text, `<key>-title` and `<key>-next` belong to it.
+pub(crate) fn message(visit: &Visit, status: StatusCode, key: &str) -> Response {
+    let [title, next] = ["title", "next"].map(|part| texts::say(&format!("{key}-{part}"), &[]));
+    let text = texts::say(key, &[]);
+    worded(visit, status, &title, &text, &next)
+}
+
+/// As [`message`], with texts that are there already.
+pub(crate) fn worded(visit: &Visit, status: StatusCode, title: &str, text: &str, next: &str) -> Response {
+    let frame = visit.titled(title.to_owned());
+    page(status, &MessagePage { frame, title, text, next })
+}
+
+/// Something went wrong, in the words of the API.
+fn problem(visit: &Visit, status: StatusCode, text: &str) -> Response {
+    let key = if status.is_server_error() { "problem-here" } else { "problem" };
+    let [title, next] = ["title", "next"].map(|part| texts::say(&format!("{key}-{part}"), &[]));
+    worded(visit, status, &title, text, &next)
+}
+
+/// There is nothing at this address, or nothing for this person: the two are told apart by nobody.
+pub(crate) fn not_found(visit: &Visit) -> Response {
+    message(visit, StatusCode::NOT_FOUND, "not-found")
+}
+
+/// What is said when it cannot even be found out who comes.
+fn bare(app: &App, status: StatusCode, text: &str) -> Response {
+    let frame = Frame::new(app.base_path(), texts::say("problem-here-title", &[]), None, "".into());
+    let [title, next] = ["title", "next"].map(|part| texts::say(&format!("problem-here-{part}"), &[]));
+    page(status, &MessagePage { frame, title: &title, text, next: &next })
+}
+
+/// Leaves for a service. A redirect would do, if browsers did not hold the policy about forms against it.
+pub(crate) fn leave(visit: &Visit, url: &Url, service: &str) -> Response {
+    let frame = visit.titled(texts::say("leave-title", &[("service", &service)]));
+    page(StatusCode::OK, &LeavePage { frame, service, url: url.as_str() })
+}
+
+/// What was done, by the word that the address says it with.
+fn notice(word: &str, username: &str) -> Option<String> {
+    let key = match word {
+        "signed-in" => "notice-signed-in",
+        "signed-out" => "notice-signed-out",
+        _ => return None,
+    };
+    Some(texts::say(key, &[("username", &username)]))
+}
+
+/// A sentence of the API, as one stands on a page.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str().trim_end_matches('.')),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,237 @@
+//! Signing in, up and out.
+
+use askama::Template;
+use axum::extract::{Form, Query};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum_extra::extract::CookieJar;
+use serde::Deserialize;
+use tokenry_broker::BrokerError;
+use tokenry_model::SecretString;
+
+use super::error::PageError;
+use super::frame::{Frame, Section};
+use super::gate::{Visit, Who};
+use super::page;
+use super::routes::Page;
+use crate::browser;
+use crate::error::ApiError;
+
+/// The longest address that one is led back to after signing in, in bytes.
+const MAX_NEXT: usize = 1024;
+
+pub(super) fn routes() -> Vec<Page> {
+    vec![
+        Page::get("/sign-in", Who::Anyone, sign_in_page),
+        Page::post("/sign-in", Who::Anyone, sign_in),
+        Page::get("/sign-up", Who::Anyone, sign_up_page),
+        Page::post("/sign-up", Who::Anyone, sign_up),
+        Page::post("/sign-out", Who::Person, sign_out),
+        Page::get("/account", Who::Person, account),
+    ]
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage {
+    frame: Frame,
+    username: String,
+    next: String,
+    problem: Option<String>,
+    signup_open: bool,
+}
+
+#[derive(Template)]
+#[template(path = "sign_up.html")]
+struct SignUpPage {
+    frame: Frame,
+    username: String,
+    email: String,
+    next: String,
+    problem: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct AccountPage {
+    frame: Frame,
+    username: String,
+    email: String,
+}
+
+/// Where to go after signing in.
+#[derive(Deserialize)]
+pub(super) struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct SignIn {
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    password: SecretString,
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct SignUp {
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    password: SecretString,
+    #[serde(default)]
+    next: String,
+}
+
+/// A page of ours, or the front page. Nobody is led elsewhere by a link that begins here.
+fn inside(next: &str) -> &str {
+    let plain = next.len() <= MAX_NEXT && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    let ours = next.starts_with('/') && !next.starts_with("//");
+    if plain && ours { next } else { "/" }
+}
+
+fn show_sign_in(visit: &Visit, username: &str, next: &str, problem: Option<ApiError>) -> Response {
+    let signup_open = visit.app.broker.settings().signup_open;
+    let (status, text, header) = explain(problem);
+    let template = SignInPage {
+        frame: visit.frame("sign-in-title"),
+        username: username.to_owned(),
+        next: inside(next).to_owned(),
+        problem: text,
+        signup_open,
+    };
+    with_header(page(status, &template), header)
+}
+
+fn show_sign_up(visit: &Visit, form: SignUp, problem: Option<ApiError>) -> Response {
+    let (status, text, header) = explain(problem);
+    let template = SignUpPage {
+        frame: visit.frame("sign-up-title"),
+        username: form.username,
+        email: form.email,
+        next: inside(&form.next).to_owned(),
+        problem: text,
+    };
+    with_header(page(status, &template), header)
+}
+
+type Explained = (StatusCode, Option<String>, Option<HeaderValue>);
+
+/// The words of a refusal, its status on a page, and how long to wait.
+fn explain(problem: Option<ApiError>) -> Explained {
+    let Some(mut problem) = problem else { return (StatusCode::OK, None, None) };
+    let wait = problem.take_header().filter(|(name, _)| *name == header::RETRY_AFTER);
+    let status = match problem.status() {
+        // A page has no access token to ask for.
+        StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
+        other => other,
+    };
+    (status, Some(super::sentence(problem.message())), wait.map(|(_, value)| value))
+}
+
+fn with_header(mut response: Response, wait: Option<HeaderValue>) -> Response {
+    if let Some(value) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, value);
+    }
+    response
+}
+
+async fn sign_in_page(visit: Visit, Query(query): Query<Next>) -> Response {
+    match visit.person {
+        Some(_) => visit.go(inside(&query.next)),
+        None => show_sign_in(&visit, "", &query.next, None),
+    }
+}
+
+async fn sign_in(visit: Visit, Form(form): Form<SignIn>) -> Response {
+    let broker = &visit.app.broker;
+    let signed =
+        broker.sign_in(&form.username, &form.password, visit.from.clone(), visit.session.as_ref()).await;
+    match signed {
+        Ok(cookie) => {
+            let jar = browser::sign_in(&visit.app, CookieJar::new(), &cookie);
+            (jar, visit.go(inside(&form.next))).into_response()
+        }
+        Err(error) => show_sign_in(&visit, &form.username, &form.next, Some(error.into())),
+    }
+}
+
+async fn sign_up_page(visit: Visit, Query(query): Query<Next>) -> Response {
+    if visit.person.is_some() {
+        return visit.go(inside(&query.next));
+    }
+    if !visit.app.broker.settings().signup_open {
+        return show_sign_in(&visit, "", &query.next, Some(BrokerError::SignupClosed.into()));
+    }
+    let form = SignUp {
+        username: String::new(),
+        email: String::new(),
+        password: SecretString::default(),
+        next: query.next,
+    };
+    show_sign_up(&visit, form, None)
+}
+
+async fn sign_up(visit: Visit, Form(form): Form<SignUp>) -> Response {
+    let broker = &visit.app.broker;
+    let added = async {
+        broker.sign_up(&form.username, &form.email, &form.password, visit.from.clone()).await?;
+        broker.sign_in(&form.username, &form.password, visit.from.clone(), None).await
+    };
+    match added.await {
+        Ok(cookie) => {
+            let jar = browser::sign_in(&visit.app, CookieJar::new(), &cookie);
+            (jar, visit.go(inside(&form.next))).into_response()
+        }
+        Err(error) => show_sign_up(&visit, form, Some(error.into())),
+    }
+}
+
+async fn sign_out(visit: Visit) -> Result<Response, PageError> {
+    if let Some(cookie) = &visit.session {
+        visit.app.broker.sign_out(cookie, visit.claims()?).await?;
+    }
+    let jar = browser::sign_out(&visit.app, CookieJar::new());
+    Ok((jar, visit.go("/sign-in?done=signed-out")).into_response())
+}
+
+async fn account(visit: Visit) -> Result<Response, PageError> {
+    let user = &visit.person()?.user;
+    let template = AccountPage {
+        username: user.username.to_string(),
+        email: user.email.as_str().to_owned(),
+        frame: visit.frame("account-title").at(Section::Account),
+    };
+    Ok(page(StatusCode::OK, &template))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::inside;
+
+    #[test]
+    fn nobody_is_led_to_another_site() {
+        for good in ["/connections/7?done=renamed", "/"] {
+            assert_eq!(inside(good), good);
+        }
+        let long = format!("/{}", "x".repeat(2000));
+        for bad in [
+            "",
+            "https://example.org/",
+            "//example.org",
+            "/\\example.org",
+            "\\\\x",
+            "/\t/x",
+            "/a b",
+            "x",
+            &long,
+        ] {
+            assert_eq!(inside(bad), "/", "{bad}");
+        }
+    }
+}
