@@ -59,3 +59,4 @@ pub use refresh::HandedOut;
 pub use roles::{Person, SetupLink};
 pub use services::{Configured, ConfiguredBy, ConfiguredValue, ServiceDetail, ServiceLine, SetClient, SetUp};
 pub use sessions::Claims;
+pub use tokenry_oauth::{Kind, ProbeOutcome, Readiness, ServiceCheck, Verdict};

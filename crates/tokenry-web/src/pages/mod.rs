@@ -6,7 +6,9 @@ mod error;
 mod frame;
 mod gate;
 mod home;
+mod operator;
 mod routes;
+mod setup;
 mod sign_in;
 mod texts;
 
@@ -112,6 +114,13 @@ fn notice(word: &str, username: &str) -> Option<String> {
     let key = match word {
         "signed-in" => "notice-signed-in",
         "signed-out" => "notice-signed-out",
+        "operator" => "notice-operator",
+        "service-saved" => "notice-service-saved",
+        "service-removed" => "notice-service-removed",
+        "role-changed" => "notice-role-changed",
+        "sessions-ended" => "notice-sessions-ended",
+        "key-rotated" => "notice-key-rotated",
+        "key-retired" => "notice-key-retired",
         _ => return None,
     };
     Some(texts::say(key, &[("username", &username)]))

@@ -23,11 +23,19 @@ pub(super) async fn check(
             Ok(provider) => all.push(provider),
             Err(unknown) => return Ok(unknown),
         },
-        None => all.extend(config.providers.keys().filter_map(|word| catalogue.find(word.as_str()).cloned())),
+        None => {
+            let named = |provider: &Provider| {
+                config.providers.keys().any(|word| {
+                    catalogue.find(word.as_str()).is_some_and(|found| found.id == provider.id)
+                })
+            };
+            let is_wanted = |provider: &&Arc<Provider>| named(provider) || provider.client_id().is_some();
+            all.extend(catalogue.iter().filter(is_wanted).cloned());
+        }
     }
     if all.is_empty() {
         println!(
-            "The configuration names no service yet; `tokenry provider check NAME` says what one takes."
+            "No service is set up yet; `tokenry provider check NAME` says what one takes."
         );
     }
     let oauth = OAuth::new(config.outbound.clone(), Arc::new(SystemClock))?;
@@ -58,6 +66,9 @@ fn one(config: &Config, catalogue: &Catalogue, found: &ServiceCheck) -> String {
     page.row("described by", &words::source(provider));
     let word = configured_word(config, catalogue, provider);
     configured(&mut page, config, &word);
+    if provider.client_id().is_some() && !catalogue.is_client_configured(&provider.id) {
+        page.row("client", "set up on the operator's pages, in the database");
+    }
     match readiness {
         Readiness::NotSupported { why, .. } => page.row("here", why),
         Readiness::NeedsSettings { names, .. } => {
