@@ -6,6 +6,7 @@ mod openapi;
 mod operations;
 mod pages;
 mod request_ids;
+mod signing_in;
 mod support;
 mod sweep;
 mod user;

@@ -64,7 +64,8 @@ async fn the_handle_does_nothing_in_a_third_browser() {
                 third.set_cookie(waiting.world.app.base(), cookie);
             }
             let page = third.submit(&form, &[("password", PASSWORD), ("decision", decision)]).await;
-            expect_refusal(&page, "This link does not work");
+            assert_eq!(page.status, StatusCode::FORBIDDEN, "{}", page.body);
+            assert!(page.body.contains("This form is no longer good"), "{}", page.body);
         }
     }
     assert!(waiting.user.list().await.is_empty());
@@ -101,6 +102,7 @@ async fn a_waiting_grant_is_claimed_once_by_however_many_at_once() {
     let waiting = park().await;
     let form = waiting.page.form_with("handle").unwrap();
     let body = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("form_token", form.values("form_token")[0])
         .append_pair("handle", form.values("handle")[0])
         .append_pair("password", PASSWORD)
         .append_pair("decision", "finish")

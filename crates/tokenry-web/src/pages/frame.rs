@@ -1,5 +1,6 @@
 //! What every page is set into: the header, the navigation, the texts, and the token of its forms.
 
+use std::borrow::Borrow;
 use std::fmt::Display;
 
 use tokenry_model::{ExposeSecret as _, SecretString, Timestamp};
@@ -135,8 +136,8 @@ impl Frame {
 
     /// A time, for people: in UTC until a script puts it into the reader's zone and words.
     #[allow(clippy::unused_self, reason = "as for `t`")]
-    pub(crate) fn time(&self, at: &Timestamp) -> String {
-        let text = at.to_string();
+    pub(crate) fn time(&self, at: impl Borrow<Timestamp>) -> String {
+        let text = at.borrow().to_string();
         let (date, time) = text.split_once('T').unwrap_or((&text, ""));
         let minutes = time.get(..5).unwrap_or_default();
         format!(r#"<time class="when" datetime="{text}">{date} {minutes} UTC</time>"#)

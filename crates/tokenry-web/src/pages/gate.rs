@@ -91,13 +91,21 @@ impl Visit {
         self.person.as_deref().ok_or(PageError::SignIn)
     }
 
-    /// What the forms of this visit must carry: it follows from the session, or else from the browser's mark.
+    /// What the forms of this visit carry: it follows from the session, or else from the browser's mark.
     fn form_token(&self) -> SecretString {
         let secret = match (&self.person, &self.session) {
             (Some(_), Some(session)) => session,
             _ => &self.browser,
         };
         self.app.broker.form_token(secret)
+    }
+
+    /// Whether a form carries what it must. One that is for anyone may have been shown before its browser was signed in.
+    fn is_ours(&self, token: &str, who: Who) -> bool {
+        let is = |expected: SecretString| -> bool {
+            token.as_bytes().ct_eq(expected.expose_secret().as_bytes()).into()
+        };
+        is(self.form_token()) || who == Who::Anyone && is(self.app.broker.form_token(&self.browser))
     }
 
     /// What a page is set into. `title` is the key of its title.
@@ -182,7 +190,7 @@ async fn admit(
         (_, None) if writes => return Err(PageError::SignIn),
         (_, None) => return Ok(sign_in_first(visit, &parts)),
     }
-    let body = if writes { check_form(visit, &parts.headers, body).await? } else { body };
+    let body = if writes { check_form(visit, who, &parts.headers, body).await? } else { body };
     parts.extensions.insert(visit.clone());
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
@@ -195,7 +203,7 @@ fn sign_in_first(visit: &Visit, parts: &Parts) -> Response {
 }
 
 /// Refuses a form that another site could have made: it must carry what only pages of ours, shown to this browser, carry.
-async fn check_form(visit: &Visit, headers: &HeaderMap, body: Body) -> Result<Body, PageError> {
+async fn check_form(visit: &Visit, who: Who, headers: &HeaderMap, body: Body) -> Result<Body, PageError> {
     let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
     if site.is_some_and(|site| site != "same-origin" && site != "none") {
         return Err(PageError::ForeignForm);
@@ -205,12 +213,10 @@ async fn check_form(visit: &Visit, headers: &HeaderMap, body: Body) -> Result<Bo
         return Err(PageError::ForeignForm);
     }
     let bytes = to_bytes(body, MAX_BODY).await.map_err(|_| PageError::TooLarge)?;
-    let expected = visit.form_token();
     let mut tokens =
         url::form_urlencoded::parse(&bytes).filter(|(name, _)| name == "form_token").map(|(_, value)| value);
     let token = tokens.next().ok_or(PageError::ForeignForm)?;
-    let same: bool = token.as_bytes().ct_eq(expected.expose_secret().as_bytes()).into();
-    if !same || tokens.next().is_some() {
+    if !visit.is_ours(&token, who) || tokens.next().is_some() {
         return Err(PageError::ForeignForm);
     }
     Ok(Body::from(bytes))

@@ -60,7 +60,7 @@ fn table() -> Vec<Page> {
 pub(crate) fn router(app: &App) -> Router<App> {
     table().into_iter().fold(Router::new(), |router, page| {
         let gate = Gate { app: app.clone(), who: page.who };
-        router.route(page.path, page.handler.layer(middleware::from_fn_with_state(gate, enforce)))
+        router.route(page.path, page.handler.route_layer(middleware::from_fn_with_state(gate, enforce)))
     })
 }
 

@@ -13,12 +13,12 @@ async fn a_method_that_is_not_taken_is_refused_with_those_that_are() {
     for route in &ROUTES {
         taken.entry(route.path("ada", "1")).or_default().insert(route.method);
     }
-    for path in
-        ["/", "/callback", "/callback/acme", "/docs", "/openapi.json", "/healthz", "/readyz", "/metrics"]
-    {
+    for path in ["/openapi.json", "/healthz", "/readyz", "/metrics"] {
         taken.entry(path.to_owned()).or_default().insert("GET");
     }
-    taken.entry("/connect/confirm".to_owned()).or_default().insert("POST");
+    for (method, path, _) in tokenry_web::page_routes() {
+        taken.entry(path.replace('{', "").replace('}', "")).or_default().insert(method);
+    }
     for (path, mut methods) in taken {
         if methods.contains("GET") {
             methods.insert("HEAD");
