@@ -284,9 +284,15 @@ async fn serve(mut config: Config, overrides: &Overrides) -> anyhow::Result<()> 
     let server = Server::start_on(listener, &config, broker)?;
     print!("{}", start_up::report(&config, &opened, &server));
     // For whoever stands at the console, and for nobody who reads the log.
-    if let Some(link) = server.broker().make_setup_link().await? {
-        let url = link.url.expose_secret();
-        println!("Open {url} to become the operator (good once, for 24 hours)");
+    match server.broker().make_setup_link().await {
+        Ok(Some(link)) => {
+            println!(
+                "Open {} to become the operator (good once, for 24 hours)",
+                link.url.expose_secret()
+            );
+        }
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "it is not known whether somebody operates this server"),
     }
     std::io::stdout().flush()?;
     while let Signal::Reload = signals.next().await? {
