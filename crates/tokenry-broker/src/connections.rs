@@ -7,7 +7,7 @@ use tokenry_model::{
     Values,
 };
 use tokenry_oauth::{OAuthError, Provider};
-use tokenry_store::{NewConnection, Ready, StoreError};
+use tokenry_store::{Listed, NewConnection, Ready, StoreError};
 
 use crate::audit::Note;
 use crate::boot::Broker;
@@ -34,11 +34,13 @@ pub struct AddConnection {
     pub token: SecretString,
 }
 
-/// A connection with its token opened.
+/// A connection in a list, with its token opened.
 #[derive(Debug)]
 pub struct ConnectionView {
-    /// The row.
-    pub connection: Connection,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What is shown of the row.
+    pub connection: Listed,
     /// The stored token.
     pub token: SecretString,
 }
@@ -277,7 +279,7 @@ impl Broker {
         limit: i64,
     ) -> Result<Vec<ConnectionView>, BrokerError> {
         let user = claims.own(owner)?;
-        let list = self.store.list_connections(user, after, limit).await?.ok_or(ENDED)?;
+        let list = self.store.list_tokens(user, after, limit).await?.ok_or(ENDED)?;
         claims.check_epoch(Some(list.session_epoch))?;
         let mut views = Vec::with_capacity(list.connections.len());
         for connection in list.connections {
@@ -285,11 +287,14 @@ impl Broker {
                 // Revoked: there is none.
                 SecretString::default()
             } else {
-                self.opened(|vault| grants::open_access(vault, &connection)).await.inspect_err(|error| {
-                    tracing::error!(connection = %connection.id, %error, "a stored token does not open");
-                })?
+                let (id, sealed) = (connection.id, &connection.access_token);
+                self.opened(|vault| grants::open_token(vault, user, id, sealed)).await.inspect_err(
+                    |error| {
+                        tracing::error!(connection = %id, %error, "a stored token does not open");
+                    },
+                )?
             };
-            views.push(ConnectionView { connection, token });
+            views.push(ConnectionView { user_id: user, connection, token });
         }
         Ok(views)
     }

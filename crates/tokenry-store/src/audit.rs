@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use sqlx::FromRow;
 use tokenry_model::{AuditEntry, Timestamp, UserId};
 
-use crate::database::{Store, on};
+use crate::database::{Database, Store, on};
 use crate::error::StoreError;
 
 /// A row of the audit log.
@@ -113,21 +113,39 @@ impl From<HeadRow> for AuditHead {
     }
 }
 
-/// How many rows a statement inserts: the largest that fits is taken each time, so that few texts serve any number.
+/// How many rows a statement inserts, or asks for: when inserting, the largest that fits is taken each time, so that few texts serve any number.
 const SIZES: [usize; 3] = [64, 8, 1];
 const COLUMNS: usize = 15;
 
-static INSERTS: LazyLock<[String; 3]> = LazyLock::new(|| {
+/// The same words for each kind of database. SQLite looks up a place that has a number among all that have one, each time
+/// one is bound: of nine hundred, that took longer than to insert the rows. Places without are counted.
+struct Inserts {
+    numbered: String,
+    counted: String,
+}
+
+static INSERTS: LazyLock<[Inserts; 3]> = LazyLock::new(|| {
     SIZES.map(|rows| {
-        let row = |n: usize| {
-            let values: Vec<_> = (1..=COLUMNS).map(|column| format!("${}", n * COLUMNS + column)).collect();
-            format!("({})", values.join(", "))
+        let text = |place: &dyn Fn(usize) -> String| {
+            let row = |n: usize| {
+                let values: Vec<_> = (1..=COLUMNS).map(|column| place(n * COLUMNS + column)).collect();
+                format!("({})", values.join(", "))
+            };
+            format!(
+                "INSERT INTO audit_log (seq, at, last_at, times, actor, actor_id, action, outcome, reason, owner_id, \
+                 connection_id, provider, address, agent, hash) VALUES {}",
+                (0..rows).map(row).collect::<Vec<_>>().join(", ")
+            )
         };
-        format!(
-            "INSERT INTO audit_log (seq, at, last_at, times, actor, actor_id, action, outcome, reason, owner_id, \
-             connection_id, provider, address, agent, hash) VALUES {}",
-            (0..rows).map(row).collect::<Vec<_>>().join(", ")
-        )
+        Inserts { numbered: text(&|n| format!("${n}")), counted: text(&|_| "?".to_owned()) }
+    })
+});
+
+/// As many as the larger sizes at a time: each query is a round trip, and every read of another connection needs its provider.
+static PROVIDERS: LazyLock<[String; 2]> = LazyLock::new(|| {
+    [SIZES[0], SIZES[1]].map(|size| {
+        let places: Vec<_> = (1..=size).map(|place| format!("${place}")).collect();
+        format!("SELECT id, user_id, provider FROM connections WHERE id IN ({})", places.join(", "))
     })
 });
 
@@ -171,6 +189,7 @@ impl Store {
         chain: impl FnOnce(&AuditHead, Option<(i64, Vec<u8>)>) -> Result<(Vec<AuditRow>, AuditHead), E> + Send,
     ) -> Result<(), E> {
         let newest = "SELECT seq, hash FROM audit_log ORDER BY seq DESC LIMIT 1";
+        let counted = matches!(self.db, Database::Sqlite { .. });
         let run = async {
             on!(self, begin, |tx| {
                 let head: HeadRow = sqlx::query_as(TAKE_HEAD).bind(&b""[..]).fetch_one(&mut *tx).await?;
@@ -180,7 +199,8 @@ impl Store {
                     Err(error) => return Ok(Err(error)),
                 };
                 let mut left = &rows[..];
-                for (size, sql) in SIZES.iter().zip(INSERTS.iter()) {
+                for (size, texts) in SIZES.iter().zip(INSERTS.iter()) {
+                    let sql = if counted { &texts.counted } else { &texts.numbered };
                     while left.len() >= *size {
                         let (now, later) = left.split_at(*size);
                         left = later;
@@ -224,12 +244,15 @@ impl Store {
         &self,
         connections: &[(UserId, i64)],
     ) -> Result<HashMap<(UserId, i64), String>, StoreError> {
-        let sql =
-            "SELECT id, user_id, provider FROM connections WHERE id IN ($1, $2, $3, $4, $5, $6, $7, $8)";
         let mut found = HashMap::new();
-        for some in connections.chunks(8) {
+        for some in connections.chunks(SIZES[0]) {
+            let (size, sql) = if some.len() > SIZES[1] {
+                (SIZES[0], PROVIDERS[0].as_str())
+            } else {
+                (SIZES[1], PROVIDERS[1].as_str())
+            };
             let last = some.last().map_or(0, |(_, id)| *id);
-            let ids = some.iter().map(|(_, id)| *id).chain(std::iter::repeat(last)).take(8);
+            let ids = some.iter().map(|(_, id)| *id).chain(std::iter::repeat(last)).take(size);
             let rows: Vec<(i64, i64, String)> = on!(self, read, |pool| {
                 let mut query = sqlx::query_as(sql);
                 for id in ids {

@@ -34,6 +34,8 @@ struct Group {
     writes: usize,
     /// A savepoint may have been left open: its write was given up in the middle, and is undone before anything else.
     unclean: bool,
+    /// Why such a write could not be undone. Then none of them is committed.
+    spoilt: Option<String>,
     /// How it ended. Nothing: it has not yet.
     done: watch::Sender<Option<Result<(), String>>>,
 }
@@ -61,9 +63,10 @@ impl Writer {
             && slot.is_none()
         {
             let tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-            **slot = Some(Group { tx, writes: 0, unclean: false, done: watch::Sender::new(None) });
+            **slot =
+                Some(Group { tx, writes: 0, unclean: false, spoilt: None, done: watch::Sender::new(None) });
         }
-        turn.group()?.clean().await;
+        turn.group()?.clean().await?;
         Ok(turn)
     }
 }
@@ -95,15 +98,43 @@ impl Drop for Waiting<'_> {
 }
 
 impl Group {
-    /// Undoes a write that was given up in the middle. What it had asked for last is done before this is.
-    async fn clean(&mut self) {
+    /// Undoes a write that was given up in the middle. What it had asked for last is done before this is. When it cannot be
+    /// undone, a half of it must not go with the others: then all are.
+    async fn clean(&mut self) -> Result<(), StoreError> {
         if self.unclean {
-            // Neither is there if it was given up before its savepoint was made, or after it was released.
-            let _ = sqlx::query("ROLLBACK TO one_write").execute(&mut *self.tx).await;
-            let _ = sqlx::query("RELEASE one_write").execute(&mut *self.tx).await;
+            match sqlx::query("ROLLBACK TO one_write").execute(&mut *self.tx).await {
+                Ok(_) => {
+                    // What it held is undone; that it stays open hurts nobody.
+                    let _ = sqlx::query("RELEASE one_write").execute(&mut *self.tx).await;
+                }
+                // It was given up before its savepoint was made, or after it was released.
+                Err(error) if is_no_savepoint(&error) => {}
+                Err(error) => self.spoilt = Some(error.to_string()),
+            }
             self.unclean = false;
         }
+        self.spoilt.as_deref().map_or(Ok(()), |why| Err(StoreError::shared(why)))
     }
+
+    /// Commits, or undoes all when a half of something is in it.
+    async fn end(mut self) -> (watch::Sender<Option<Result<(), String>>>, Result<(), String>) {
+        // What it says is kept in `spoilt`.
+        let _ = self.clean().await;
+        let ended = match self.spoilt {
+            None => self.tx.commit().await.map_err(|error| error.to_string()),
+            Some(why) => {
+                // Without an answer the connection's own end undoes it.
+                let _ = self.tx.rollback().await;
+                Err(why)
+            }
+        };
+        (self.done, ended)
+    }
+}
+
+/// Whether there is nothing to undo, because no savepoint is open.
+fn is_no_savepoint(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|why| why.message().starts_with("no such savepoint"))
 }
 
 /// A write of several statements, inside the shared transaction: all of them, or none.
@@ -119,10 +150,8 @@ impl Savepoint<'_> {
         Ok(())
     }
 
-    #[allow(clippy::unnecessary_wraps, reason = "as a transaction's")]
-    pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
-        self.0.clean().await;
-        Ok(())
+    pub(crate) async fn rollback(self) -> Result<(), StoreError> {
+        self.0.clean().await
     }
 }
 
@@ -180,7 +209,7 @@ impl Turn {
     /// [`StoreError::Unavailable`] when it cannot be committed: then it is undone.
     pub(crate) async fn leave(self) -> Result<(), StoreError> {
         let group = self.group.as_ref().and_then(|slot| slot.as_ref());
-        let Some(mut done) = group.map(|group| group.done.subscribe()) else { return Ok(()) };
+        let mut done = group.map(|group| group.done.subscribe()).ok_or(sqlx::Error::WorkerCrashed)?;
         drop(self);
         let done = done.wait_for(Option::is_some).await.map_err(|_| sqlx::Error::WorkerCrashed)?;
         match &*done {
@@ -194,7 +223,7 @@ impl Drop for Turn {
     /// The last one commits, in a task of its own: whoever hangs up now takes nobody's write along.
     fn drop(&mut self) {
         let Some(group) = self.group.take() else { return };
-        let is_full = group.as_ref().is_some_and(|group| group.writes >= MOST);
+        let is_full = group.as_ref().is_some_and(|group| group.writes >= MOST || group.spoilt.is_some());
         if is_full || self.waiting.load(Ordering::SeqCst) == 0 {
             tokio::spawn(commit(group));
         }
@@ -202,9 +231,123 @@ impl Drop for Turn {
 }
 
 async fn commit(mut group: OwnedMutexGuard<Option<Group>>) {
-    if let Some(mut all) = group.take() {
-        all.clean().await;
-        let ended = all.tx.commit().await.map_err(|error| error.to_string());
-        all.done.send_replace(Some(ended));
+    if let Some(all) = group.take() {
+        let (done, ended) = all.end().await;
+        done.send_replace(Some(ended));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+
+    use super::*;
+
+    const PUT: &str = "INSERT INTO thing (name) VALUES ($1)";
+
+    async fn writer(dir: &tempfile::TempDir) -> Writer {
+        let file = SqliteConnectOptions::new().filename(dir.path().join("it.db")).create_if_missing(true);
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(file).await.unwrap();
+        sqlx::query("CREATE TABLE thing (name TEXT NOT NULL)").execute(&pool).await.unwrap();
+        Writer::new(pool)
+    }
+
+    /// A write of one statement. Whether it was acknowledged.
+    async fn put(writer: &Writer, name: &str) -> Result<(), StoreError> {
+        let mut turn = writer.turn().await?;
+        sqlx::query(PUT).bind(name).execute(turn.connection()?).await?;
+        turn.leave().await
+    }
+
+    /// A write of two statements.
+    async fn put_two(writer: &Writer, name: &str) -> Result<(), StoreError> {
+        let mut turn = writer.turn().await?;
+        let mut tx = turn.begin().await?;
+        for _ in 0..2 {
+            sqlx::query(PUT).bind(name).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        turn.leave().await
+    }
+
+    async fn count(writer: &Writer, name: &str) -> i64 {
+        let (count,) = sqlx::query_as("SELECT COUNT(*) FROM thing WHERE name = $1")
+            .bind(name)
+            .fetch_one(writer.pool())
+            .await
+            .unwrap();
+        count
+    }
+
+    /// Polls it so many times, and gives it up.
+    async fn for_polls(polls: usize, it: impl Future) {
+        let (mut it, mut left) = (pin!(it), polls);
+        poll_fn(|cx| {
+            left -= 1;
+            if it.as_mut().poll(cx).is_ready() || left == 0 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// One shares the transaction and is acknowledged; the other is given up at each place where it waits, one after the
+    /// other: also while its savepoint is made, and while it is released.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_gives_up_at_whatever_place_takes_nobodys_write_along() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = writer(&dir).await;
+        // With its first it waits for the first one's end.
+        for polls in 2..14 {
+            let (patient, hasty) = (format!("patient {polls}"), format!("hasty {polls}"));
+            // The first has its turn; the second waits for it, so that the commit is left to that one.
+            let mut turn = writer.turn().await.unwrap();
+            let (giving_up, name) = (writer.clone(), hasty.clone());
+            let hasty_writes =
+                tokio::spawn(async move { for_polls(polls, put_two(&giving_up, &name)).await });
+            while writer.waiting.load(Ordering::SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+            sqlx::query(PUT).bind(&patient).execute(turn.connection().unwrap()).await.unwrap();
+            turn.leave().await.unwrap();
+            hasty_writes.await.unwrap();
+            put(&writer, "afterwards").await.unwrap();
+            assert_eq!(count(&writer, &patient).await, 1, "given up after {polls}");
+            let half = count(&writer, &hasty).await;
+            assert!(half == 0 || half == 2, "{half} of 2 after {polls}");
+        }
+    }
+
+    /// SQLite may refuse to undo, as when it is interrupted. Then the half of that write is not committed with the others.
+    #[tokio::test]
+    async fn what_cannot_be_undone_is_not_committed_and_nobody_is_told_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = writer(&dir).await;
+        let mut turn = writer.turn().await.unwrap();
+        sqlx::query(PUT).bind("other").execute(turn.connection().unwrap()).await.unwrap();
+        let waits = writer.clone();
+        let torn = tokio::spawn(async move {
+            let mut turn = waits.turn().await?;
+            {
+                let mut tx = turn.begin().await?;
+                sqlx::query(PUT).bind("half").execute(&mut *tx).await?;
+                let mut refusals = 1;
+                tx.lock_handle().await?.set_progress_handler(1, move || {
+                    refusals -= 1;
+                    refusals < 0
+                });
+            }
+            turn.leave().await
+        });
+        while writer.waiting.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(turn.leave().await.is_err());
+        assert!(torn.await.unwrap().is_err());
+        assert_eq!((count(&writer, "other").await, count(&writer, "half").await), (0, 0));
+        put(&writer, "next").await.unwrap();
+        assert_eq!(count(&writer, "next").await, 1);
     }
 }

@@ -1,6 +1,7 @@
 //! Which connections are to be renewed, and what became of trying.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use tokenry_model::{Connection, ConnectionId, ProviderId, Timestamp};
 
@@ -27,6 +28,23 @@ pub struct Ending {
     /// How many.
     pub count: i64,
 }
+
+/// How many uses one statement writes down.
+const USED: usize = 32;
+
+/// For so many, and for one. The places that are left over are filled with the same uses once more.
+static USED_SQL: LazyLock<(String, String)> = LazyLock::new(|| {
+    let text = |size: usize| {
+        let rows: Vec<_> = (0..size).map(|n| format!("(${}, ${})", n * 2 + 1, n * 2 + 2)).collect();
+        format!(
+            "UPDATE connections SET last_used_at = used.column2 FROM (VALUES {}) AS used \
+             WHERE connections.id = used.column1 \
+             AND (connections.last_used_at IS NULL OR connections.last_used_at < used.column2)",
+            rows.join(", ")
+        )
+    };
+    (text(USED), text(1))
+});
 
 impl Store {
     /// How many connections wait to be renewed at `now`, by provider. Those that nobody has read, or connected, since
@@ -174,15 +192,25 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database is away: then none is written.
     pub async fn update_used(&self, used: &[(ConnectionId, Timestamp)]) -> Result<(), StoreError> {
-        let sql = "UPDATE connections SET last_used_at = $2 \
-                   WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
         // In one order, whoever writes: two that do so never wait for each other.
         let mut used = used.to_vec();
         used.sort_unstable();
+        // Of one connection the latest.
+        used.dedup_by(|next, kept| {
+            let again = next.0 == kept.0;
+            kept.1 = if again { next.1 } else { kept.1 };
+            again
+        });
         retried!({
             on!(self, begin, |tx| {
-                for (id, at) in &used {
-                    sqlx::query(sql).bind(id.get()).bind(at.micros()).execute(&mut *tx).await?;
+                for some in used.chunks(USED) {
+                    let sql = if some.len() > 1 { USED_SQL.0.as_str() } else { USED_SQL.1.as_str() };
+                    let size = if some.len() > 1 { USED } else { 1 };
+                    let mut update = sqlx::query(sql);
+                    for (id, at) in some.iter().cycle().take(size) {
+                        update = update.bind(id.get()).bind(at.micros());
+                    }
+                    update.execute(&mut *tx).await?;
                 }
                 tx.commit().await?;
             });

@@ -85,7 +85,7 @@ pub(crate) struct ListedConnection {
 
 impl From<ConnectionView> for ListedConnection {
     fn from(view: ConnectionView) -> Self {
-        let ConnectionView { connection, token } = view;
+        let ConnectionView { user_id, connection, token } = view;
         Self {
             id: connection.id.get(),
             created_at: connection.created_at.to_string(),
@@ -93,7 +93,7 @@ impl From<ConnectionView> for ListedConnection {
             deleted_at: None,
             token: token.expose_secret().to_owned(),
             token_type: connection.token_type,
-            user_id: connection.user_id.get(),
+            user_id: user_id.get(),
             name: connection.name.as_str().to_owned(),
         }
     }

@@ -151,7 +151,7 @@ pub fn router(parts: WebParts) -> Router {
     let (api, _) = api().split_for_parts();
     api.merge(pages::router(&app))
         .route("/openapi.json", get(openapi_document))
-        .route("/assets/{name}", get(pages::asset))
+        .merge(pages::assets())
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))

@@ -117,13 +117,14 @@ impl Demo {
         let base = self.base();
         format!(
             r#"
-Both go on running. Try it yourself:
+Both go on running. Open {base}/ in a browser, and sign in as "{USER}" with the password "{PASSWORD}":
+the sandbox is there to be connected. Or as a program:
 
   # log in as the demo user
   TOKEN=$(curl -s {base}/api/auth/login -H 'Content-Type: application/json' \
     -d '{{"username":"{USER}","password":"{PASSWORD}"}}' | sed 's/.*:"\(.*\)".*/\1/')
 
-  # ask for a link, and open it in a browser; it will ask for the password: {PASSWORD}
+  # ask for a link, and open it in a browser; one that is not signed in is asked for the password
   curl -s {base}/api/user/connection/access/token/sandbox -H "Authorization: $TOKEN"
 
   # see what you have, and get a token that is valid now, whenever you ask (take the ID from the list)

@@ -199,6 +199,7 @@ async fn of_which_provider_a_connection_is_is_told_of_its_owner_alone_be_it_dele
         let found = db.store.list_providers_of(&asked).await.unwrap();
         assert_eq!(found.len(), 9, "{}", db.name);
         assert!(asked[..9].iter().all(|one| found[one] == "github"), "{}", db.name);
+        assert_eq!(db.store.list_providers_of(&asked[7..]).await.unwrap().len(), 2, "{}", db.name);
         assert!(db.store.list_providers_of(&[]).await.unwrap().is_empty());
     }
 }

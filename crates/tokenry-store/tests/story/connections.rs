@@ -1,6 +1,6 @@
 //! Connections: added, found, listed, renamed, deleted.
 
-use tokenry_model::{ConnectionId, ConnectionState, CredentialKind};
+use tokenry_model::{ConnectionId, ConnectionState, CredentialKind, UserId};
 use tokenry_store::{StoreError, Wanted};
 
 use crate::fixture::{NOW, after, grant, name, oauth, plain, provider, realm, sealed, stores};
@@ -69,13 +69,38 @@ async fn a_list_is_oldest_first_and_goes_on_after_an_id() {
         db.store.delete_connection(ada, ids[2], false, NOW).await.unwrap();
         let list = async |after: i64, limit: i64| {
             let list = db.store.list_connections(ada, after, limit).await.unwrap().unwrap();
-            list.connections.into_iter().map(|each| each.id).collect::<Vec<_>>()
+            let tokens = db.store.list_tokens(ada, after, limit).await.unwrap().unwrap();
+            assert_eq!(tokens.session_epoch, list.session_epoch, "{}", db.name);
+            let shown: Vec<_> = tokens.connections.iter().map(|each| each.id).collect();
+            let ids = list.connections.into_iter().map(|each| each.id).collect::<Vec<_>>();
+            assert_eq!(shown, ids, "{}", db.name);
+            ids
         };
         assert_eq!(list(0, 100).await, [ids[0], ids[1], ids[3], ids[4]]);
         assert_eq!(list(0, 2).await, [ids[0], ids[1]]);
         assert_eq!(list(ids[1].get(), 2).await, [ids[3], ids[4]]);
         assert_eq!(list(ids[4].get(), 2).await, []);
         assert_eq!(list(i64::MAX, i64::MAX).await, [], "{}", db.name);
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_tokens_shows_of_each_what_its_row_says() {
+    for db in stores().await {
+        let (ada, nobody) = (db.user().await, UserId::new(999));
+        assert!(db.store.list_tokens(nobody, 0, 10).await.unwrap().is_none(), "{}", db.name);
+        assert!(db.store.list_tokens(ada, 0, 10).await.unwrap().unwrap().connections.is_empty());
+        let (plain, grant) = (db.add_plain(ada).await, db.add_grant(ada, "42").await);
+        db.store.update_revoked(ada, grant, "by the owner", false, NOW).await.unwrap();
+        let list = db.store.list_tokens(ada, 0, 10).await.unwrap().unwrap().connections;
+        for (id, shown) in [plain, grant].into_iter().zip(&list) {
+            let row = db.store.find_connection(ada, id).await.unwrap().unwrap().connection.unwrap();
+            assert_eq!((shown.id, &shown.name, &shown.token_type), (row.id, &row.name, &row.token_type));
+            assert_eq!((shown.created_at, shown.updated_at), (row.created_at, row.updated_at));
+            assert_eq!(shown.access_token.as_bytes(), row.access_token.as_bytes(), "{}", db.name);
+        }
+        assert_eq!(list.len(), 2);
+        assert!(list[1].access_token.as_bytes().is_empty() && !list[0].access_token.as_bytes().is_empty());
     }
 }
 

@@ -39,6 +39,9 @@ async fn nonsense_in_a_connection_is_an_error_that_names_the_connection() {
             let row = format!("connections {id}");
             assert_corrupt(db.store.find_connection(ada, id).await, &row, nonsense);
             assert_corrupt(db.store.list_connections(ada, 0, 10).await, &row, nonsense);
+            if nonsense.starts_with("state") || nonsense.starts_with("name") {
+                assert_corrupt(db.store.list_tokens(ada, 0, 10).await, &row, nonsense);
+            }
             if !nonsense.contains("provider") {
                 let github = provider("github");
                 let found = db.store.find_connection_by_account(ada, &github, "42", &realm()).await;
@@ -83,6 +86,7 @@ async fn an_id_below_one_is_an_error() {
             let found = db.store.find_connection_by_account(ada, &provider("github"), "43", &realm()).await;
             assert_corrupt(found, &format!("connections {bad}"), "a connection by its account");
             assert_corrupt(db.store.list_connections(ada, -10, 10).await, "connections", "a list");
+            assert_corrupt(db.store.list_tokens(ada, -10, 10).await, "connections", "a list of tokens");
             let sharer = db.store.find_account_sharer(&provider("github"), "43", ConnectionId::new(9)).await;
             assert_corrupt(sharer, "connections", "a sharer");
 

@@ -3,9 +3,11 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::LazyLock;
 
-use axum::extract::Path;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::Router;
+use axum::http::header;
+use axum::routing::get;
+
+use crate::router::App;
 
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -31,16 +33,16 @@ pub(crate) fn version() -> &'static str {
     &VERSION
 }
 
-/// Serves one.
-pub(crate) async fn asset(Path(name): Path<String>) -> Response {
-    match ASSETS.iter().find(|(known, _, _)| *known == name) {
-        Some((_, kind, text)) => {
+/// An address for each.
+pub(crate) fn router() -> Router<App> {
+    ASSETS.iter().fold(Router::new(), |router, (name, kind, text)| {
+        let asset = move || async move {
             let headers = [
                 (header::CONTENT_TYPE, *kind),
                 (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
             ];
-            (headers, *text).into_response()
-        }
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
+            (headers, *text)
+        };
+        router.route(&format!("/assets/{name}"), get(asset))
+    })
 }

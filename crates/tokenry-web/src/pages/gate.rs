@@ -167,7 +167,8 @@ pub(super) async fn enforce(State(gate): State<Gate>, request: Request, next: Ne
     if let Some(error) = response.extensions_mut().remove::<Arc<PageError>>() {
         response = error.show(&visit);
     }
-    if unmarked || writes {
+    // A page that only leads on shows no form.
+    if writes || unmarked && !response.status().is_redirection() {
         let jar = browser::mark(&app, CookieJar::new(), &visit.browser);
         return (jar, response).into_response();
     }

@@ -17,7 +17,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use url::Url;
 
-pub(crate) use self::assets::asset;
+pub(crate) use self::assets::router as assets;
 #[cfg(feature = "fuzz")]
 pub(crate) use self::connecting::read_callback;
 pub(crate) use self::frame::Frame;

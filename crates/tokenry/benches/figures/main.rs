@@ -3,6 +3,7 @@
 //!
 //! `TOKENRY_BENCH_ROWS` (1 000 000) is how many connections are stored for the figure of growth, `TOKENRY_BENCH_SECONDS` (4)
 //! how long each measurement takes, `TOKENRY_BENCH_ROUNDS` (3) how often it is repeated: the median counts.
+//! `TOKENRY_BENCH_BINARY` is a binary to measure in place of the one that is built from this tree.
 //! `TOKENRY_BENCH_ONLY` names parts, divided by commas: start, read, list, login, refresh, replicas, write, growth.
 #![allow(
     clippy::unwrap_used,
@@ -90,7 +91,7 @@ fn main() {
 }
 
 fn size_and_start(place: &Installation) {
-    let size = std::fs::metadata(servers::BINARY).unwrap().len() as f64 / 1_000_000.0;
+    let size = std::fs::metadata(&*servers::BINARY).unwrap().len() as f64 / 1_000_000.0;
     println!("binary {size:.1} MB");
     drop(place.serve());
     let times = (0..10)

@@ -2,8 +2,9 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -11,7 +12,22 @@ use tokenry_postgres::Server as Postgres;
 
 use crate::load::Load;
 
-pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tokenry");
+/// The binary that is measured: the one that is shipped. What cargo builds beside a benchmark has the features of the tests,
+/// and is larger.
+pub(crate) static BINARY: LazyLock<PathBuf> =
+    LazyLock::new(|| std::env::var_os("TOKENRY_BENCH_BINARY").map_or_else(built_by_itself, PathBuf::from));
+
+fn built_by_itself() -> PathBuf {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--release", "--locked", "--package", "tokenry", "--message-format", "json"]);
+    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "tokenry was not built");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut built = messages.filter_map(|message| Some(PathBuf::from(message["executable"].as_str()?)));
+    built.next_back().expect("cargo says where the binary is")
+}
+
 /// As long as an access token of a large provider.
 pub(crate) const TOKEN_BYTES: usize = 800;
 
@@ -80,7 +96,7 @@ impl Installation {
 
     /// A server of this installation, ready to answer. It ends when it is dropped.
     pub(crate) fn serve(&self) -> Running {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(&*BINARY);
         command.arg("serve").env_clear();
         command.env("TOKENRY_LISTEN", "127.0.0.1:0").env("TOKENRY_LOG__LEVEL", "error");
         command.env("TOKENRY_DATA_DIR", self.folder()).env("TOKENRY_DATABASE_URL", &self.url);

@@ -12,6 +12,7 @@ mod keys;
 mod layer;
 mod nearest;
 mod parse;
+mod provider_keys;
 mod secret_file;
 mod summary;
 #[cfg(test)]
