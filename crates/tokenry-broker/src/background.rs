@@ -41,6 +41,7 @@ impl Broker {
 
     async fn tidy(&self) -> Result<(), BrokerError> {
         let now = self.clock.now();
+        self.fresh_services().await?;
         for parked in self.store.list_expired_parked(now, BATCH).await? {
             self.drop_parked(&parked).await?;
         }

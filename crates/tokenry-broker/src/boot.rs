@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokenry_model::{
@@ -23,6 +23,7 @@ use crate::passwords::Passwords;
 use crate::refresh::Flights;
 use crate::refusals::{Faults, Successes};
 use crate::renewals::{Renewing, Used};
+use crate::services::Services;
 use crate::signing::Signing;
 use crate::spool::WaitingAnswers;
 use crate::upkeep::Holds;
@@ -110,8 +111,7 @@ pub struct Broker(Arc<Inner>);
 pub struct Inner {
     pub(crate) store: Store,
     pub(crate) vault: Keys,
-    /// Replaced as a whole when the operator's files have changed; whoever works with one keeps it to the end.
-    pub(crate) catalogue: RwLock<Catalogue>,
+    pub(crate) services: Services,
     pub(crate) oauth: OAuth,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
@@ -191,7 +191,7 @@ impl Broker {
             spool_name,
             store,
             vault,
-            catalogue: RwLock::new(catalogue),
+            services: Services::new(catalogue),
             oauth,
             clock,
             random,
@@ -210,6 +210,9 @@ impl Broker {
             nobody,
         }));
         broker.hold_at_start().await;
+        if let Err(error) = broker.fresh_services().await {
+            tracing::warn!(%error, "the services that were set up on the pages are not known yet");
+        }
         broker.take_up_spool().await?;
         broker.reserve_room().await;
         Ok(broker)
@@ -223,18 +226,6 @@ impl Broker {
     /// What the operator decided.
     pub fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// The services as they are known now.
-    pub fn catalogue(&self) -> Catalogue {
-        // Whoever panicked while it was locked had either put a whole catalogue in or none.
-        self.catalogue.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// From now on, these are the services. Work that is under way ends with what it began with.
-    pub fn replace_catalogue(&self, new: Catalogue) {
-        *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = new;
-        self.faults.forget();
     }
 
     /// Whether the database answers.

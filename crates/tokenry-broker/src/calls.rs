@@ -142,6 +142,10 @@ impl Broker {
         {
             return Err(BrokerError::ReconnectRequired { reason: reason.clone() });
         }
+        if connection.kind == CredentialKind::OAuth1 {
+            // Each call is signed with the operator's secret as well.
+            self.fresh_services().await?;
+        }
         let provider = self.provider_of(connection)?;
         check_host(&provider, &url)?;
         if url.scheme() == "http" && !is_this_machine(&url) && !to_a_known_place(&provider) {

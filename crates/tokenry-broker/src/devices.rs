@@ -128,6 +128,7 @@ impl Broker {
         let user = claims.own(owner)?;
         self.user(claims).await?;
         let name = new.name.as_deref().map(fields::name).transpose()?;
+        self.fresh_services().await?;
         let provider = self.find_provider(&new.service, Some("service"))?;
         note.provider = Some(provider.id.clone());
         let scopes = match &new.scopes {
@@ -235,6 +236,7 @@ impl Broker {
 
     /// Asks the provider once, and writes down what it says.
     async fn ask_device(&self, device: &DeviceFlow, note: Note) -> Result<(), ConnectError> {
+        self.fresh_services().await?;
         let flow = &device.flow;
         let state = &flow.state_hash;
         let provider = self.provider_with(&flow.provider, &flow.values)?;

@@ -180,6 +180,21 @@ pub enum BrokerError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The caller has no operator's role.
+    #[error("only an operator of this server may do this")]
+    OperatorOnly,
+    /// There is no such user.
+    #[error("there is no such user")]
+    NoSuchUser,
+    /// The link that makes the first operator was used, has ended, or never was one.
+    #[error("this link is of no use any more: it was used, it has ended, or there is an operator already")]
+    SetupLinkEnded,
+    /// It cannot be done with the keys as they are.
+    #[error("{why}")]
+    Keys {
+        /// Why, in words.
+        why: String,
+    },
     /// The answer of a refresh that several callers waited for.
     #[error("{0}")]
     Shared(Arc<BrokerError>),

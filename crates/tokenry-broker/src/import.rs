@@ -192,6 +192,7 @@ impl Broker {
         let user = claims.own(owner)?;
         self.user(claims).await?;
         let name = new.name.as_deref().map(fields::name).transpose()?;
+        self.fresh_services().await?;
         let general = self.find_provider(&new.service, Some("service"))?;
         note.provider = Some(general.id.clone());
         check_kind(&general, new.given.kind())?;

@@ -155,7 +155,7 @@ impl KeyStatus {
 /// The keys of a database that its master key has opened.
 pub struct KeyAdmin {
     store: Store,
-    master: MasterKey,
+    master: Arc<MasterKey>,
     ring: Vec<StoredKey>,
     vault: Vault,
     clock: Arc<dyn Clock>,
@@ -169,10 +169,11 @@ impl KeyAdmin {
     /// [`KeyError::Open`] when the master key is not the one.
     pub async fn open(
         store: Store,
-        master: MasterKey,
+        master: impl Into<Arc<MasterKey>>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, KeyError> {
+        let master = master.into();
         let (ring, vault) = open_ring(&store, &master, &*clock, &random).await?;
         Ok(Self { store, master, ring, vault, clock, random })
     }

@@ -28,7 +28,7 @@ pub(crate) struct Keys {
     read: Mutex<Read>,
     /// One reads at a time.
     reading: tokio::sync::Mutex<()>,
-    master: MasterKey,
+    master: Arc<MasterKey>,
     random: Arc<dyn Random>,
 }
 
@@ -55,9 +55,14 @@ impl Keys {
             vault: RwLock::new(Arc::new(vault)),
             read: Mutex::new(read),
             reading: tokio::sync::Mutex::default(),
-            master,
+            master: Arc::new(master),
             random,
         })
+    }
+
+    /// What the ring is opened with.
+    pub(crate) fn master(&self) -> Arc<MasterKey> {
+        Arc::clone(&self.master)
     }
 
     /// The vault as it is now.

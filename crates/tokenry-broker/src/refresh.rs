@@ -135,6 +135,7 @@ impl Broker {
         let began = Instant::now();
         let mut pause = FIRST_LOOK;
         let mut watched = Watched::default();
+        self.fresh_services().await?;
         loop {
             // An answer of ours that the database did not take yet goes first: its refresh token is the one that counts.
             self.write_waiting(seen.id).await?;

@@ -29,7 +29,7 @@ const SHORT_PAUSE: Duration = Duration::from_secs(5);
 /// How long one is put off whose provider could not even be asked.
 const PUT_OFF: Duration = Duration::from_mins(10);
 /// What nobody has read for so long is not refreshed ahead of time: its next reader waits for it.
-const UNREAD: Duration = Duration::from_hours(7 * 24);
+pub(crate) const UNREAD: Duration = Duration::from_hours(7 * 24);
 
 /// Which providers' connections are being renewed by this process at the moment.
 pub(crate) type Renewing = Mutex<HashSet<ProviderId>>;

@@ -28,6 +28,12 @@ impl Broker {
             Ok(batch) => batch,
             Err(error) => return tracing::error!(%error, "revocations could not be read"),
         };
+        if !batch.is_empty()
+            && let Err(error) = self.fresh_services().await
+        {
+            // They come again when their claim has ended.
+            return tracing::error!(%error, "the services could not be read, and revocations wait");
+        }
         // Side by side: a provider that does not answer holds up its own alone.
         let all = batch.iter().map(async |revocation| {
             if let Err(error) = self.run_revocation(revocation).await {

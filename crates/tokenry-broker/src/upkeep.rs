@@ -295,5 +295,6 @@ fn seal_again(vault: &Vault, value: &SealedValue) -> Result<Option<Sealed>, Vaul
         SealedPlace::FlowGrant { user, state } => flow(*user, state, FlowField::Grant),
         SealedPlace::SigningKey { id } => vault.reseal(&Context::SigningKey { id: *id }, &value.sealed),
         SealedPlace::Installation { name } => vault.reseal(&Context::Installation { name }, &value.sealed),
+        SealedPlace::Client { provider } => vault.reseal(&Context::Client { provider }, &value.sealed),
     }
 }

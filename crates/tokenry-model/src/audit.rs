@@ -99,6 +99,18 @@ words! {
         UserCreate = "operator.user_create",
         /// The operator set a user's password.
         PasswordSet = "operator.password_set",
+        /// A user got the operator's role.
+        RoleGrant = "operator.role_grant",
+        /// A user lost the operator's role.
+        RoleRevoke = "operator.role_revoke",
+        /// Somebody became the first operator, by the link that a start had printed.
+        SetupClaim = "operator.setup_claim",
+        /// An operator ended all sessions of a user.
+        SessionsEnd = "operator.sessions_end",
+        /// An operator set a service's client up, or changed it.
+        ServiceSet = "operator.service_set",
+        /// An operator took a service's client away.
+        ServiceRemove = "operator.service_remove",
         /// The operator had the services read again.
         ProvidersReload = "operator.providers_reload",
         /// The operator had a new key made.

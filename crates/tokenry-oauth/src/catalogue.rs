@@ -26,7 +26,20 @@ pub struct Catalogue(Arc<Inner>);
 struct Inner {
     by_word: HashMap<String, Arc<Provider>>,
     all: Vec<Arc<Provider>>,
-    secrets: HashMap<ProviderId, Secrets>,
+    secrets: Arc<HashMap<ProviderId, Secrets>>,
+    /// What each was made from: descriptions and what is configured, without the operator's own clients laid over them.
+    made_from: Arc<BTreeMap<ProviderId, (Entry, ProviderSettings)>>,
+    /// The same without clients laid over them, if some are.
+    bare: Option<Catalogue>,
+}
+
+/// The client that an operator registered at a provider, kept elsewhere than in the configuration.
+#[derive(Debug, Clone)]
+pub struct ServiceClient {
+    /// The client id that the provider gave out.
+    pub client_id: String,
+    /// The client secret. Without one it is a public client, as where the configuration names an id alone.
+    pub client_secret: Option<SecretString>,
 }
 
 /// What is configured and never printed.
@@ -107,6 +120,7 @@ fn list(problems: &[FileProblem]) -> String {
 }
 
 /// What is known of a provider before the configuration is laid over it.
+#[derive(Debug, Clone)]
 struct Entry {
     data: ProviderData,
     source: Source,
@@ -171,6 +185,7 @@ impl Catalogue {
         let mut entries = described(files, policy)?;
         let mut taken: HashMap<ProviderId, ProviderId> = HashMap::new();
         let (mut all, mut secrets) = (Vec::new(), HashMap::new());
+        let mut made_from = BTreeMap::new();
         for (word, settings) in configured {
             check_urls(word, settings)?;
             let own = Secrets([settings.client_secret.clone(), settings.private_key.clone()]);
@@ -181,6 +196,7 @@ impl Catalogue {
                 taken.extend(aliases.filter_map(|a| Some((ProviderId::parse(a).ok()?, word.clone()))));
                 taken.insert(entry.data.id.clone(), word.clone());
                 secrets.insert(entry.data.id.clone(), own);
+                made_from.insert(entry.data.id.clone(), (entry.clone(), settings.clone()));
                 all.push(entry.into_provider(settings.clone()));
             } else if let Some(first) = taken.get(word) {
                 return Err(CatalogueError::TwiceConfigured { first: first.clone(), second: word.clone() });
@@ -190,24 +206,57 @@ impl Catalogue {
                 settings.check(&data)?;
                 secrets.insert(word.clone(), own);
                 let entry = Entry { data, source: Source::Configuration, moved: false };
+                made_from.insert(word.clone(), (entry.clone(), settings.clone()));
                 all.push(entry.into_provider(settings.clone()));
             }
         }
-        all.extend(entries.into_iter().map(|entry| entry.into_provider(ProviderSettings::default())));
+        for entry in entries {
+            made_from.insert(entry.data.id.clone(), (entry.clone(), ProviderSettings::default()));
+            all.push(entry.into_provider(ProviderSettings::default()));
+        }
         all.sort_by(|a, b| a.id.cmp(&b.id));
+        let (secrets, made_from) = (Arc::new(secrets), Arc::new(made_from));
+        Ok(Self(Arc::new(Inner { by_word: words_of(&all)?, all, secrets, made_from, bare: None })))
+    }
 
-        let mut by_word = HashMap::new();
-        for provider in &all {
-            for word in
-                std::iter::once(provider.id.as_str()).chain(provider.aliases.iter().map(String::as_str))
-            {
-                let word = word.to_ascii_lowercase();
-                if by_word.insert(word.clone(), Arc::clone(provider)).is_some() {
-                    return Err(CatalogueError::TwiceNamed { word });
-                }
+    /// These services with the operator's own clients laid over them. Where the configuration names a client (an id, a secret
+    /// or a key), that one stands, and the other is passed over; so is one of a service that is not there. What was laid over
+    /// them before is gone.
+    #[must_use]
+    pub fn with_clients(&self, clients: &BTreeMap<ProviderId, ServiceClient>) -> Self {
+        let bare = self.as_configured();
+        let mut all = Vec::with_capacity(bare.0.all.len());
+        for provider in &bare.0.all {
+            let laid = clients.get(&provider.id).filter(|_| !bare.is_client_configured(&provider.id));
+            let (Some(client), Some((entry, settings))) = (laid, bare.0.made_from.get(&provider.id)) else {
+                all.push(Arc::clone(provider));
+                continue;
+            };
+            let mut settings = settings.clone();
+            settings.client_id = Some(client.client_id.clone());
+            settings.client_secret.clone_from(&client.client_secret);
+            all.push(entry.clone().into_provider(settings));
+        }
+        let mut by_word = bare.0.by_word.clone();
+        for known in by_word.values_mut() {
+            if let Ok(at) = all.binary_search_by(|provider| provider.id.cmp(&known.id)) {
+                known.clone_from(&all[at]);
             }
         }
-        Ok(Self(Arc::new(Inner { by_word, all, secrets })))
+        let (secrets, made_from) = (Arc::clone(&bare.0.secrets), Arc::clone(&bare.0.made_from));
+        Self(Arc::new(Inner { by_word, all, secrets, made_from, bare: Some(bare.clone()) }))
+    }
+
+    /// The services without the clients that were laid over them.
+    fn as_configured(&self) -> &Self {
+        self.0.bare.as_ref().unwrap_or(self)
+    }
+
+    /// Whether the configuration names the client of this provider: its id, its secret or its key.
+    pub fn is_client_configured(&self, id: &ProviderId) -> bool {
+        self.0.made_from.get(id).is_some_and(|(_, settings)| {
+            settings.client_id.is_some() || settings.client_secret.is_some() || settings.private_key.is_some()
+        })
     }
 
     /// Whether each of the two has the same in every word and secret.
@@ -217,8 +266,12 @@ impl Catalogue {
             && self.0.secrets.get(&old.id) == new.0.secrets.get(&provider.id)
     }
 
-    /// What a change from this catalogue to the other one is.
+    /// What a change from this catalogue to the other one is, as far as both are configured.
     pub fn changes_to(&self, new: &Self) -> Changes {
+        self.as_configured().changes_between(new.as_configured())
+    }
+
+    fn changes_between(&self, new: &Self) -> Changes {
         let find = |catalogue: &Self, id: &ProviderId| {
             catalogue.find(id.as_str()).filter(|provider| &provider.id == id).cloned()
         };
@@ -260,6 +313,21 @@ impl Catalogue {
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Provider>> {
         self.0.all.iter()
     }
+}
+
+/// The providers by their ids and aliases.
+fn words_of(all: &[Arc<Provider>]) -> Result<HashMap<String, Arc<Provider>>, CatalogueError> {
+    let mut by_word = HashMap::new();
+    for provider in all {
+        let aliases = provider.aliases.iter().map(String::as_str);
+        for word in std::iter::once(provider.id.as_str()).chain(aliases) {
+            let word = word.to_ascii_lowercase();
+            if by_word.insert(word.clone(), Arc::clone(provider)).is_some() {
+                return Err(CatalogueError::TwiceNamed { word });
+            }
+        }
+    }
+    Ok(by_word)
 }
 
 /// The built-in providers, and the operator's in their places and beside them.

@@ -7,6 +7,7 @@ mod authorize;
 mod built_in;
 mod capture;
 mod catalogue;
+mod check;
 mod client_auth;
 mod client_credentials;
 #[cfg(test)]
@@ -51,7 +52,8 @@ mod token_set;
 mod wire;
 
 pub use authorize::{Authorization, AuthorizeRequest};
-pub use catalogue::{Catalogue, CatalogueError, Changes};
+pub use catalogue::{Catalogue, CatalogueError, Changes, ServiceClient};
+pub use check::{ServiceCheck, Verdict};
 pub use client_auth::ClientAuth;
 pub use data::{Capture, CountedFrom, Kind, Rotation, RotationMode, Setting};
 pub use device::{DeviceAuthorization, DevicePoll};

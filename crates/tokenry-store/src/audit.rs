@@ -58,7 +58,7 @@ pub struct AuditWanted {
 }
 
 #[derive(FromRow)]
-struct Row {
+pub(crate) struct Row {
     seq: i64,
     at: i64,
     last_at: i64,
@@ -175,6 +175,7 @@ macro_rules! columns {
          a.connection_id, a.provider, a.address, a.agent, a.hash"
     };
 }
+pub(crate) use columns;
 
 impl Store {
     /// Appends to the audit log, in one transaction. `chain` is called while nobody else can append, with the head and with

@@ -48,6 +48,11 @@ pub enum SealedPlace {
         /// Its name.
         name: String,
     },
+    /// The secret of the operator's own client.
+    Client {
+        /// The provider.
+        provider: String,
+    },
 }
 
 /// By what the row of a sealed value is found.
@@ -87,6 +92,7 @@ enum Shape {
     Flow(fn(UserId, StateHash) -> SealedPlace),
     SigningKey,
     Installation,
+    Client,
 }
 
 /// A column with sealed bytes, and its statements.
@@ -192,9 +198,10 @@ const REFRESH: Shape = Shape::Connection(|user, connection| SealedPlace::Refresh
 
 /// Each column with sealed bytes. The few before the many: a key that signs is not to wait for a million tokens.
 #[rustfmt::skip]
-static COLUMNS: [Column; 8] = [
+static COLUMNS: [Column; 9] = [
     column!("signing keys", Shape::SigningKey, by_id "signing_keys", "CAST(0 AS BIGINT)", "CAST(0 AS BIGINT)", "sealed", "sealed_key"),
     column!("secrets of the installation", Shape::Installation, by "name" "installation_secrets", "CAST(0 AS BIGINT)", "sealed", "sealed_key"),
+    column!("secrets of services", Shape::Client, by "provider" "service_clients", "CAST(0 AS BIGINT)", "sealed_secret", "secret_key"),
     column!("secrets of flows", Shape::Flow(|user, state| SealedPlace::FlowSecrets { user, state }), by "state_hash" "flows", "user_id", "sealed_secrets", "secrets_key"),
     column!("grants that wait for their owner", Shape::Flow(|user, state| SealedPlace::FlowGrant { user, state }), by "state_hash" "flows", "user_id", "sealed_grant", "grant_key"),
     column!("access tokens to revoke", ACCESS, by_id "revocations", "user_id", "connection_id", "sealed_access", "access_key"),
@@ -322,7 +329,11 @@ impl Store {
             .fetch_all(pool)
             .await)?;
         let read = |(name, _, sealed): (String, i64, Vec<u8>)| {
-            value(SealedPlace::Installation { name: name.clone() }, RowKey::Name(name), sealed)
+            let place = match column.shape {
+                Shape::Client => SealedPlace::Client { provider: name.clone() },
+                _ => SealedPlace::Installation { name: name.clone() },
+            };
+            value(place, RowKey::Name(name), sealed)
         };
         Ok(rows.into_iter().map(read).collect())
     }

@@ -35,6 +35,11 @@ pub enum Context<'a> {
         /// What it goes by.
         name: &'a str,
     },
+    /// The secret of the operator's own client at a provider.
+    Client {
+        /// The provider's id.
+        provider: &'a str,
+    },
 }
 
 /// The sealed fields of a connection.
@@ -100,6 +105,10 @@ impl Context<'_> {
             Self::Installation { name } => {
                 push_part(&mut aad, b"installation");
                 push_part(&mut aad, name.as_bytes());
+            }
+            Self::Client { provider } => {
+                push_part(&mut aad, b"client");
+                push_part(&mut aad, provider.as_bytes());
             }
         }
         aad

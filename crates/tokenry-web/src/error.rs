@@ -128,6 +128,10 @@ impl From<&BrokerError> for ApiError {
             BrokerError::WrongLogin => say(StatusCode::UNAUTHORIZED, "wrong_login")
                 .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tokenry\"")),
             BrokerError::Forbidden => say(StatusCode::FORBIDDEN, "forbidden"),
+            BrokerError::OperatorOnly => say(StatusCode::FORBIDDEN, "operator_only"),
+            BrokerError::NoSuchUser => say(StatusCode::NOT_FOUND, "no_such_user"),
+            BrokerError::SetupLinkEnded => say(StatusCode::GONE, "setup_link_ended"),
+            BrokerError::Keys { .. } => say(StatusCode::CONFLICT, "keys"),
             BrokerError::SignupClosed => say(StatusCode::FORBIDDEN, "signup_closed"),
             BrokerError::NoSuchConnection => say(StatusCode::NOT_FOUND, "no_such_connection"),
             BrokerError::NoSuchDeviceFlow => say(StatusCode::NOT_FOUND, "no_such_device_flow"),

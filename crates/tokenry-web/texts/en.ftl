@@ -381,3 +381,217 @@ device-again = Nothing was stored. You can begin again.
 
 ## Where a way ends
 dead-end-again = Try again
+## Operating: the frame, and how the server does
+operator-title = Operator
+operator-nav = Operator's pages
+operator-tab-overview = Overview
+operator-tab-services = Services
+operator-tab-users = Users
+operator-tab-events = Events
+operator-tab-keys = Keys
+operator-tab-settings = Settings
+operator-heading = How it goes
+operator-empty-title = Nothing is connected yet
+operator-empty = Set a service up, and people can connect their accounts there with one click. It takes two values from the service's developer pages.
+operator-empty-services = Set up the first service
+operator-connections = Connections
+operator-due = Due now
+operator-done = Refreshed
+operator-failed = Not refreshed
+operator-reconnect = To be connected again
+operator-attention = Needs a look
+operator-attention-none = Nothing needs you.
+operator-attention-fault = The service refuses this server's registration: { $what }.
+operator-attention-circuit = Refreshes are held back: { $what }.
+operator-attention-paused = The service asked to be left alone.
+operator-attention-reconnect = { $what } must be connected again by their owners.
+operator-attention-quarantined = { $what } set aside after failing again and again; they are still tried from time to time.
+operator-attention-ending = { $what } end within two weeks unless their owners connect them again.
+operator-since = Since
+operator-until = until
+operator-refreshes = Refreshes by service
+operator-refreshes-none = Nothing was refreshed, and nothing is due.
+operator-counted = Counted since
+operator-counted-cut = There was so much that only the newest entries of the log are counted: since
+operator-well = { $share } % of them went well.
+operator-overdue = ({ $count } overdue)
+operator-col-service = Service
+operator-col-hours = Last 24 hours
+operator-col-done = Done
+operator-col-failed = Failed
+operator-col-due = Due
+operator-col-state = State
+operator-state-well = All is well
+operator-state-fault = Registration refused
+operator-state-circuit = Held back
+operator-state-paused = Paused
+operator-state-failing = Failing
+
+## Operating: services
+services-title = Services
+services-heading = Services
+services-lead = { $ready ->
+    [0] None of { $all } services is set up yet.
+   *[other] { $ready } of { $all } services are set up.
+  }
+services-search = Name or category
+services-show = Show
+services-show-all = All
+services-show-set-up = Set up
+services-show-not = Not set up
+services-find = Find
+services-none = No service is like that.
+service-state-pasted = People paste a key
+service-state-unsupported = Needs configuration
+service-state-none = Not set up
+service-state-incomplete = Something is missing
+service-state-configured = Ready, by the configuration
+service-state-page = Ready
+service-title = { $service }
+service-fault = The service refuses this server's registration: { $fault }. Check the client id and the secret.
+service-register = Register with { $service }
+service-register-text = Make an application (an “OAuth app”) on the service's developer pages, and give it this address.
+service-docs = How { $service } wants it done
+service-redirect = Redirect URI
+service-redirect-hint = Exactly as it stands here, to the last character.
+service-redirect-localhost = The service refuses localhost, so 127.0.0.1 stands in its place.
+service-redirect-https = The service takes https only: set public_url to an https address first.
+service-redirect-name = The service gives the address a name of its own: set it as providers.{ $id }.redirect_name.
+service-copy = Copy
+service-copied = Copied
+service-client = What the service gave you
+service-client-text = { $service } shows both after the registration.
+service-client-id = Client id
+service-client-secret = Client secret
+service-secret-set = A secret is set, since
+service-secret-stays = Leave this empty to keep it. It is sealed and never shown again.
+service-secret-write-only = It is sealed before it is stored, and never shown again.
+service-without-secret = The service gave no secret (a public client)
+service-save = Save
+service-changed = Last changed
+service-changed-by = by
+service-people = { $count ->
+    [one] One person has a connection here. With another client id it has to be connected again.
+   *[other] { $count } people have connections here. With another client id they have to be connected again.
+  }
+service-missing = Only the configuration can say the rest:
+service-configured = The configuration sets the client of this service, and wins. It can only be looked at here.
+service-configured-kept = A client that was once saved here is passed over.
+service-pasted = There is nothing to set up: people paste what this service gives them.
+service-test = Test
+service-test-text = Looks whether the service's addresses answer, and what it said of late. Nothing is spent.
+service-test-run = Run the test
+check-ready = Ready
+check-not-ready = Not ready: something is not set up yet
+check-away = Set up, and an address does not answer
+check-refused = Set up, and the service refuses this server
+check-answers = answers ({ $status })
+check-not-found = answers that there is no such place ({ $status }); some say so to everything but a POST
+check-unreachable = does not answer: { $why }
+check-forbidden = is not gone to: { $why }; outbound.allow_private allows services in your own network
+service-configuration = What the configuration says
+service-remove = Remove
+service-remove-text = Nobody can connect this service any more, and what is connected is not refreshed until there is a client again.
+service-remove-run = Remove the client of { $service }
+notice-service-saved = Saved. Every server uses it from now on.
+notice-service-removed = Removed.
+
+## Operating: users
+users-title = Users
+users-heading = Users
+users-search = The name begins with
+users-find = Find
+users-none = Nobody is called that.
+users-show-all = Show everybody
+users-operator = Operator
+users-you = You
+users-connections = { $count ->
+    [one] 1 connection
+   *[other] { $count } connections
+  }
+users-since = since
+users-make-operator = Make an operator
+users-make-person = Take the operator's role
+users-end-sessions = End all sessions
+users-next = More users
+notice-role-changed = The role is changed. It counts from the next request on.
+notice-sessions-ended = All sessions have ended: browsers and programs have to sign in again.
+
+## Operating: events
+events-title = Events
+events-heading = Events
+events-user = User
+events-service = Service
+events-action = What
+events-outcome = How it ended
+events-connection = Connection
+events-any = Any
+events-find = Find
+events-none = Nothing like that was written down.
+events-none-here = Nothing like that in the newest entries. Older ones may have it.
+events-show-all = Show everything
+events-older = Older
+
+## Operating: keys
+keys-title = Keys
+keys-heading = Keys
+keys-lead = What people connect is sealed with a data key. A new one takes over at once; what the old one sealed is sealed again, and then the old one can go.
+keys-progress = { $share } % is sealed with the current key
+keys-data = Data keys
+keys-key = Data key { $id }
+keys-current = Current
+keys-old = Old
+keys-retired = Retired
+keys-made = Made
+keys-sealed = { $count ->
+    [0] nothing is sealed with it
+   *[other] { $count } values are sealed with it
+  }
+keys-held = { $count ->
+    [one] Held by 1 server that runs
+   *[other] Held by { $count } servers that run
+  }
+keys-held-dead = { $count ->
+    [one] Held by 1 server that ended without a word
+   *[other] Held by { $count } servers that ended without a word
+  }
+keys-retire = Retire
+keys-rotate = Make a new data key
+keys-rotate-hint = It takes effect within seconds on every server. Nobody notices, and nothing has to be connected again.
+keys-signing = Signing keys
+keys-signing-text = They sign the access tokens of programs. An old one goes when its last token has expired.
+keys-signing-key = Signing key { $id }
+keys-signs = Signs
+keys-verifies = Verifies until
+notice-key-rotated = There is a new data key. What the others sealed is sealed again now.
+notice-key-retired = The key is retired: it opens nothing any more.
+
+## Operating: settings
+settings-title = Settings
+settings-heading = Settings
+settings-lead = What the configuration says. It is changed there, in its file or in the environment, and can only be looked at here.
+settings-server = The server
+settings-col-key = Setting
+settings-col-value = Value
+settings-col-from = Set by
+settings-nothing = not set
+settings-secret = set, and secret
+settings-from-default = default
+settings-from-file = the file { $path }
+settings-from-variable = the variable { $name }
+settings-from-flag = the flag { $flag }
+
+## The first operator
+setup-title = Become the operator
+setup-badge = First start
+setup-heading = Run this server
+setup-text = You hold the link that its start printed. Whoever uses it first becomes the operator: they set services up and see how the server does. It works once.
+setup-as = You are signed in as
+setup-take = Become the operator
+setup-submit = Create the account and become the operator
+setup-known = You have an account here?
+setup-sign-in = Sign in first
+setup-ended = It was used, it is older than a day, or somebody operates this server already.
+setup-ended-title = This link is of no use any more
+setup-ended-next = If nobody operates the server yet, restart it: the start prints a new link. Otherwise an operator can give you the role, and so can the command “tokenry user role”.
+notice-operator = You operate this server now. Set up the first service.

@@ -156,14 +156,33 @@ enum UserCommand {
         /// The e-mail address
         #[arg(long)]
         email: String,
+        /// They operate the server: they set services up, and see how it does
+        #[arg(long)]
+        operator: bool,
     },
-    /// List all users
+    /// List all users, with their roles
     List,
+    /// Give a user the operator's role, or take it away
+    Role {
+        /// The username
+        username: String,
+        /// What they are from now on
+        role: Role,
+    },
     /// Set a user's password and end their sessions; the password is asked for, or read from standard input
     Password {
         /// The username
         username: String,
     },
+}
+
+/// What a user may do.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Role {
+    /// Sets services up, and sees how the server does
+    Operator,
+    /// Has connections
+    Person,
 }
 
 /// Runs a command to its end.
@@ -264,6 +283,14 @@ async fn serve(mut config: Config, overrides: &Overrides) -> anyhow::Result<()> 
     let (broker, opened) = server::open(&config, Arc::new(SystemClock)).await?;
     let server = Server::start_on(listener, &config, broker)?;
     print!("{}", start_up::report(&config, &opened, &server));
+    // For whoever stands at the console, and for nobody who reads the log.
+    match server.broker().make_setup_link().await {
+        Ok(Some(link)) => {
+            println!("Open {} to become the operator (good once, for 24 hours)", link.url.expose_secret());
+        }
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "it is not known whether somebody operates this server"),
+    }
     std::io::stdout().flush()?;
     while let Signal::Reload = signals.next().await? {
         reload(&server, overrides);
@@ -398,14 +425,29 @@ async fn run_user(config: &Config, command: UserCommand) -> anyhow::Result<()> {
 
 async fn look_after_users(broker: &Broker, command: UserCommand) -> anyhow::Result<()> {
     match command {
-        UserCommand::Add { username, email } => {
+        UserCommand::Add { username, email, operator } => {
             let password = read_password()?;
             let id = broker.add_user(&username, &email, &password).await?;
-            println!("{username} has the id {id}.");
+            if operator {
+                broker.set_role(&username, true).await?;
+            }
+            let role = if operator { ", and operates this server" } else { "" };
+            println!("{username} has the id {id}{role}.");
         }
         UserCommand::List => {
             for user in broker.list_users().await? {
-                println!("{}\t{}\t{}\t{}", user.id, user.username, user.email.as_str(), user.created_at);
+                let role = if user.is_operator { "operator" } else { "person" };
+                let (id, name, email) = (user.id, &user.username, user.email.as_str());
+                println!("{id}\t{name}\t{email}\t{}\t{role}", user.created_at);
+            }
+        }
+        UserCommand::Role { username, role } => {
+            if !broker.set_role(&username, role == Role::Operator).await? {
+                bail!("there is no user {username:?}; `tokenry user list` shows who there is");
+            }
+            match role {
+                Role::Operator => println!("{username} operates this server."),
+                Role::Person => println!("{username} does not operate this server."),
             }
         }
         UserCommand::Password { username } => {

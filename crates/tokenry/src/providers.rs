@@ -4,7 +4,10 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use tokenry_oauth::{Catalogue, OutboundPolicy, ProviderFile};
+use secrecy::ExposeSecret as _;
+use tokenry_broker::{Configured, ConfiguredBy, ConfiguredValue};
+use tokenry_oauth::{Catalogue, OutboundPolicy, ProviderFile, ServiceClient};
+use tokenry_store::Store;
 
 use crate::config::{Config, Origin};
 
@@ -18,6 +21,44 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// [`Catalogue::load_with`]; each error is for the operator and names the file.
 pub fn catalogue(config: &Config, policy: &OutboundPolicy) -> anyhow::Result<Catalogue> {
     Ok(Catalogue::load_with(&config.providers, &files(config)?, policy)?)
+}
+
+/// What is configured, and by whom, for an operator to look at. No secret is in it.
+pub fn configured(config: &Config) -> Vec<Configured> {
+    let of = |setting: crate::config::Setting| {
+        let value = match setting.value.as_str() {
+            "(set)" => ConfiguredValue::Secret,
+            "(not set)" | "(none)" => ConfiguredValue::Nothing,
+            _ => ConfiguredValue::Text(setting.value),
+        };
+        let by = match setting.origin {
+            Origin::Default => ConfiguredBy::Default,
+            Origin::File { path, .. } => ConfiguredBy::File(path.display().to_string()),
+            Origin::Variable(name) => ConfiguredBy::Variable(name),
+            Origin::Flag(flag) => ConfiguredBy::Flag(flag.to_owned()),
+        };
+        Configured { key: setting.key, value, by }
+    };
+    config.sources().into_iter().map(of).collect()
+}
+
+/// As [`catalogue`], with the services that are set up on pages, as far as their secrets matter: that there is one, not which.
+/// A database that cannot be looked at now is said so, and nothing else.
+///
+/// # Errors
+/// As [`catalogue`].
+pub async fn catalogue_as_served(config: &Config) -> anyhow::Result<(Catalogue, Option<anyhow::Error>)> {
+    let catalogue = catalogue(config, &config.outbound)?;
+    match Store::peek_service_clients(config.database_url.expose_secret()).await {
+        Ok(rows) => {
+            let client = |row: tokenry_store::StoredClient| {
+                let client_secret = row.secret.map(|_| "not opened here".into());
+                (row.provider, ServiceClient { client_id: row.client_id, client_secret })
+            };
+            Ok((catalogue.with_clients(&rows.into_iter().map(client).collect()), None))
+        }
+        Err(error) => Ok((catalogue, Some(error.into()))),
+    }
 }
 
 /// Every `*.toml` of the directory, by name. Files that begin with a dot are an editor's.

@@ -52,6 +52,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<(Bro
     let spool = Spool::new(config.data_dir.join("spool"));
     let parts = BrokerParts { store, master: found.key, catalogue, oauth, clock, random, settings, spool };
     let broker = Broker::open(parts).await?;
+    broker.set_configured(providers::configured(config));
     Ok((broker, Opened { made_key: found.made }))
 }
 
@@ -146,8 +147,8 @@ impl Server {
     /// As [`providers::catalogue`]; then nothing has changed.
     pub fn reload(&self, config: &Config) -> anyhow::Result<Changes> {
         let new = providers::catalogue(config, &self.policy)?;
-        let changes = self.broker.catalogue().changes_to(&new);
-        self.broker.replace_catalogue(new);
+        let changes = self.broker.replace_catalogue(&new);
+        self.broker.set_configured(providers::configured(config));
         self.broker.note_operator_soon(Action::ProvidersReload, AuditOutcome::Ok);
         Ok(changes)
     }

@@ -66,6 +66,8 @@ impl Broker {
         note: &mut Note,
         link_end: &mut Option<LinkEnd>,
     ) -> Result<CallbackOutcome, ConnectError> {
+        // Before the state is spent: what it takes to go on is known then.
+        self.fresh_services().await?;
         let flow = self.claim_flow(callback.state.as_deref()).await?;
         (note.owner, note.provider) = (Some(flow.user_id), Some(flow.provider.clone()));
         // Before anything is exchanged: of several connects that were begun with one link, one ends.

@@ -86,6 +86,7 @@ impl Broker {
         note: &mut Note,
     ) -> Result<ConnectLink, BrokerError> {
         let user = self.user(claims).await?;
+        self.fresh_services().await?;
         let provider = self.find_provider(service, None)?;
         note.provider = Some(provider.id.clone());
         let beginning = Beginning {
@@ -129,6 +130,7 @@ impl Broker {
         let user = claims.own(owner)?;
         self.user(claims).await?;
         let name = new.name.as_deref().map(fields::name).transpose()?;
+        self.fresh_services().await?;
         let provider = self.find_provider(&new.service, Some("service"))?;
         note.provider = Some(provider.id.clone());
         self.require_link(&provider)?;
@@ -181,6 +183,7 @@ impl Broker {
         again: AuthorizeConnection,
         browser: Option<&SecretString>,
     ) -> Result<ConnectLink, BrokerError> {
+        self.fresh_services().await?;
         let provider = self.stored_provider(&connection.provider)?;
         self.require_link(&provider)?;
         let more = fields::scopes(&again.scopes)?;

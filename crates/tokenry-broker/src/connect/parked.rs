@@ -110,6 +110,7 @@ impl Broker {
         from: Origin,
     ) -> Result<(Connected, SecretString), ConnectError> {
         let (parked, owner) = self.look_up_parked(handle, browser).await?;
+        self.fresh_services().await?;
         let user = self.check_and_note(&owner.username, password, from.clone(), None).await?;
         let mut note = Note::new(Actor::User(user.id), Action::Connect).from(from);
         note.provider = Some(parked.flow.provider.clone());
@@ -156,6 +157,7 @@ impl Broker {
         from: Origin,
     ) -> Result<bool, ConnectError> {
         let (parked, owner) = self.look_up_parked(handle, browser).await?;
+        self.fresh_services().await?;
         let mut note = Note::new(Actor::Anonymous, Action::ConnectAbandon).from(from);
         (note.owner, note.provider) = (Some(owner.id), Some(parked.flow.provider.clone()));
         self.end_link_of_parked(&parked.flow, &note, None).await;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tokenry_model::{ProviderId, SecretString};
 use tokenry_oauth::{
     Catalogue, CatalogueError, ClientAuth, Issuer, Kind, Provider, ProviderSettings, Readiness, RotationMode,
+    ServiceClient,
 };
 use url::Url;
 
@@ -315,4 +316,48 @@ fn no_service_is_asked_for_an_implicit_grant_or_with_a_person_s_password() {
         read += 1;
     }
     assert!(read > 300, "{read}");
+}
+
+fn clients(of: &[(&str, Option<&str>)]) -> BTreeMap<ProviderId, ServiceClient> {
+    let client = |secret: &Option<&str>| ServiceClient {
+        client_id: "from the page".to_owned(),
+        client_secret: secret.map(Into::into),
+    };
+    of.iter().map(|(id, secret)| (ProviderId::parse(id).unwrap(), client(secret))).collect()
+}
+
+#[test]
+fn a_client_from_elsewhere_sets_a_service_up_and_what_is_configured_besides_stays() {
+    let named = ProviderSettings { name: Some("Our music".to_owned()), ..ProviderSettings::default() };
+    let base = load(&[("spotify", named)]).unwrap();
+    let laid = base.with_clients(&clients(&[("spotify", Some("hush")), ("github", None), ("nobody", None)]));
+    let spotify = laid.find("spotify").unwrap();
+    assert_eq!(
+        (spotify.client_id(), spotify.name.as_str(), spotify.readiness()),
+        (Some("from the page"), "Our music", Readiness::Ready)
+    );
+    assert!(!spotify.has_own_callback(), "its addresses are as before");
+    assert_eq!(laid.find("git").unwrap().client_id(), Some("from the page"), "by an alias too");
+    assert!(laid.find("github").unwrap().is_public_client());
+    assert!(laid.iter().any(|provider| provider.client_id() == Some("from the page")));
+    assert!(base.find("spotify").unwrap().client_id().is_none(), "the one it was laid over is as it was");
+    let removed = laid.with_clients(&BTreeMap::new());
+    assert!(matches!(removed.find("spotify").unwrap().readiness(), Readiness::Missing { .. }));
+    let changes = laid.changes_to(&base);
+    assert!(changes.changed.is_empty(), "what is configured is the same: {changes:?}");
+    assert!(!format!("{laid:?}").contains("hush"));
+}
+
+#[test]
+fn a_client_that_is_configured_wins_over_one_from_elsewhere() {
+    let id = ProviderSettings { client_id: Some("configured".to_owned()), ..ProviderSettings::default() };
+    let secret = ProviderSettings { client_secret: Some("s".into()), ..ProviderSettings::default() };
+    let base = load(&[("git", id), ("spotify", secret)]).unwrap();
+    let laid =
+        base.with_clients(&clients(&[("github", Some("other")), ("spotify", None), ("discord", None)]));
+    assert_eq!(laid.find("github").unwrap().client_id(), Some("configured"));
+    assert_eq!(laid.find("spotify").unwrap().client_id(), None);
+    for (id, configured) in [("github", true), ("spotify", true), ("discord", false), ("nobody", false)] {
+        assert_eq!(laid.is_client_configured(&ProviderId::parse(id).unwrap()), configured, "{id}");
+    }
 }

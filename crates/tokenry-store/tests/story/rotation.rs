@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokenry_model::{Sealed, UserId};
 use tokenry_store::{
-    NewRevocation, SealedCredential, SealedPlace, SealedValue, Store, StoreError, StoredKey, StoredSigningKey,
+    NewRevocation, NewSecret, SealedCredential, SealedPlace, SealedValue, Store, StoreError, StoredKey,
+    StoredSigningKey,
 };
 
 use crate::fixture::{Fixture, NOW, after, bytes, flow, grant, provider, realm, stores};
@@ -56,6 +57,9 @@ async fn full(db: &Fixture) -> UserId {
     let signing = StoredSigningKey { id: 1, sealed: sealed_with(1, "signing") };
     store.insert_signing_key(&signing, NOW).await.unwrap();
     store.insert_installation_secret("fingerprint", &sealed_with(1, "secret")).await.unwrap();
+    let secret = sealed_with(1, "client secret");
+    let secret = NewSecret::Sealed(&secret);
+    store.update_service_client(&provider("github"), "id", secret, None, "1", NOW).await.unwrap();
     user
 }
 
@@ -92,6 +96,7 @@ async fn a_key_cannot_be_deleted_while_anything_was_sealed_with_it_and_is_gone_f
         let wanted = [
             ("signing keys", 1),
             ("secrets of the installation", 1),
+            ("secrets of services", 1),
             ("secrets of flows", 1),
             ("grants that wait for their owner", 1),
             ("access tokens to revoke", 1),
@@ -103,12 +108,13 @@ async fn a_key_cannot_be_deleted_while_anything_was_sealed_with_it_and_is_gone_f
         assert!(matches!(store.delete_key(1, after(2)).await, Err(StoreError::KeyInUse)), "{}", db.name);
 
         let places = seal_all_again(store, 1, 2).await;
-        assert_eq!(places.len(), 10, "{}", db.name);
+        assert_eq!(places.len(), 11, "{}", db.name);
         assert!(places.contains(&SealedPlace::SigningKey { id: 1 }));
+        assert!(places.contains(&SealedPlace::Client { provider: "github".to_owned() }));
         assert!(places.contains(&SealedPlace::Installation { name: "fingerprint".to_owned() }));
         let all = store.count_sealed().await.unwrap();
         assert!(all.iter().all(|each| each.key == Some(2)), "{all:?}");
-        assert_eq!(all.iter().map(|each| each.count).sum::<i64>(), 10);
+        assert_eq!(all.iter().map(|each| each.count).sum::<i64>(), 11);
         let secret = store.find_installation_secret("fingerprint").await.unwrap();
         assert_eq!(secret, Some(sealed_with(2, "secret")));
         for connection in store.list_connections(user, 0, 10).await.unwrap().unwrap().connections {
@@ -125,6 +131,10 @@ async fn a_key_cannot_be_deleted_while_anything_was_sealed_with_it_and_is_gone_f
         // Nothing that was sealed with it is taken any more.
         let late = store.insert_installation_secret("late", &sealed_with(1, "late")).await;
         assert!(late.is_err(), "{}", db.name);
+        let late = sealed_with(1, "late");
+        let late = NewSecret::Sealed(&late);
+        let late = store.update_service_client(&provider("github"), "id", late, None, "2", NOW).await;
+        assert!(matches!(late, Err(StoreError::KeyInUse)), "{}: {late:?}", db.name);
         let late = store
             .insert_connection(&grant(user, "d"), NOW, |_| Ok::<_, StoreError>(credential(1, "d")))
             .await;
@@ -300,6 +310,6 @@ async fn every_column_with_sealed_bytes_refers_to_its_data_key() {
         })
         .cloned()
         .collect();
-    assert_eq!(sealed.len(), 8, "{sealed:?}");
+    assert_eq!(sealed.len(), 9, "{sealed:?}");
     assert_eq!(guarded, sealed.into_iter().collect());
 }

@@ -4,6 +4,7 @@
 mod auth;
 mod openapi;
 mod operations;
+mod operator;
 mod pages;
 mod request_ids;
 mod signing_in;

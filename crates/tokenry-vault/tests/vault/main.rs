@@ -44,6 +44,7 @@ enum Place {
     Flow(i64, StateHash, FlowField),
     SigningKey(i64),
     Installation(String),
+    Client(String),
 }
 
 impl Place {
@@ -59,6 +60,7 @@ impl Place {
             }
             Self::SigningKey(id) => Context::SigningKey { id: *id },
             Self::Installation(name) => Context::Installation { name },
+            Self::Client(provider) => Context::Client { provider },
         }
     }
 }

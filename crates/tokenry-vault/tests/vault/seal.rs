@@ -26,6 +26,7 @@ fn any_place() -> impl Strategy<Value = Place> {
         )),
         any::<i64>().prop_map(Place::SigningKey),
         any::<String>().prop_map(Place::Installation),
+        any::<String>().prop_map(Place::Client),
     ]
 }
 
@@ -45,6 +46,7 @@ fn alike_places() -> Vec<Place> {
     }
     let names = ["", "\0", "a", "aa", "signing_key", "\0\0\0\0\0\0\0\u{1}"];
     places.extend(names.map(|name| Place::Installation(name.to_owned())));
+    places.extend(names.map(|name| Place::Client(name.to_owned())));
     places
 }
 

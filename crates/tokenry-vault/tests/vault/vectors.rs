@@ -15,7 +15,7 @@ const WRAPPED: &str = "01202122232425262728292a2b1cdbd682c5739cdda39f8a9c3ecfc58
 const PLAIN: &str = "a very secret token";
 
 /// In the order in which they are sealed: each takes the next twelve numbers, from `2c` on, for its nonce.
-fn vectors() -> [(Place, &'static str, &'static str); 7] {
+fn vectors() -> [(Place, &'static str, &'static str); 8] {
     let state = StateHash::new([0x5a; 32]);
     [
         (
@@ -58,6 +58,12 @@ fn vectors() -> [(Place, &'static str, &'static str); 7] {
             Place::Installation(String::new()),
             "",
             "01000000017475767778797a7b7c7d7e7fd4c64f56cd922425cea8ecbcdaab525f",
+        ),
+        (
+            Place::Client("spotify".to_owned()),
+            PLAIN,
+            "0100000001808182838485868788898a8b0185187e336bc1e2fbe867553253de4acc3bdbb5c58fa386acd4af8f7b355168\
+             abc61e",
         ),
     ]
 }

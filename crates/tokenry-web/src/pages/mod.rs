@@ -14,8 +14,10 @@ mod gate;
 mod home;
 mod link_end;
 mod links;
+mod operator;
 mod routes;
 mod service;
+mod setup;
 mod sign_in;
 mod texts;
 
@@ -127,6 +129,13 @@ fn notice(word: &str, username: &str) -> Option<String> {
         "renamed" => "notice-renamed",
         "revoked" => "notice-revoked",
         "undone" => "notice-undone",
+        "operator" => "notice-operator",
+        "service-saved" => "notice-service-saved",
+        "service-removed" => "notice-service-removed",
+        "role-changed" => "notice-role-changed",
+        "sessions-ended" => "notice-sessions-ended",
+        "key-rotated" => "notice-key-rotated",
+        "key-retired" => "notice-key-retired",
         _ => return None,
     };
     Some(texts::say(key, &[("username", &username)]))

@@ -5,7 +5,7 @@ use axum::middleware;
 use axum::routing::{MethodRouter, get, post};
 
 use super::gate::{Gate, Who, enforce};
-use super::{account, catalogue, connecting, connections, home, links, sign_in};
+use super::{account, catalogue, connecting, connections, home, links, operator, setup, sign_in};
 use crate::docs;
 use crate::router::{App, method_not_allowed};
 
@@ -55,6 +55,8 @@ fn table() -> Vec<Page> {
     pages.extend(catalogue::routes());
     pages.extend(account::routes());
     pages.extend(links::routes());
+    pages.extend(operator::routes());
+    pages.extend(setup::routes());
     pages
 }
 

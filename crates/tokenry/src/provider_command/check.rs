@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use tokenry::config::{Config, Origin, variable};
 use tokenry_model::{Clock as _, ExposeSecret as _, Health, ProviderId, SystemClock};
-use tokenry_oauth::{Catalogue, Kind, OAuth, Probe, ProbeOutcome, Provider, Readiness};
+use tokenry_oauth::{
+    Catalogue, Kind, OAuth, Probe, ProbeOutcome, Provider, Readiness, ServiceCheck, Verdict,
+};
 use tokenry_store::Store;
 
 use super::page::Page;
@@ -23,12 +25,19 @@ pub(super) async fn check(
             Ok(provider) => all.push(provider),
             Err(unknown) => return Ok(unknown),
         },
-        None => all.extend(config.providers.keys().filter_map(|word| catalogue.find(word.as_str()).cloned())),
+        None => {
+            let named = |provider: &Provider| {
+                config
+                    .providers
+                    .keys()
+                    .any(|word| catalogue.find(word.as_str()).is_some_and(|found| found.id == provider.id))
+            };
+            let is_wanted = |provider: &&Arc<Provider>| named(provider) || provider.client_id().is_some();
+            all.extend(catalogue.iter().filter(is_wanted).cloned());
+        }
     }
     if all.is_empty() {
-        println!(
-            "The configuration names no service yet; `tokenry provider check NAME` says what one takes."
-        );
+        println!("No service is set up yet; `tokenry provider check NAME` says what one takes.");
     }
     let oauth = OAuth::new(config.outbound.clone(), Arc::new(SystemClock))?;
     let mut good = true;
@@ -36,41 +45,32 @@ pub(super) async fn check(
         if at > 0 {
             println!();
         }
-        let probes = oauth.probe(provider).await;
         let health = Store::peek_health(config.database_url.expose_secret(), &provider.id).await?;
-        let (text, ready) = one(config, catalogue, provider, &probes, &health);
-        print!("{text}");
-        good &= ready;
+        let found = oauth.check(provider, health).await;
+        print!("{}", one(config, catalogue, &found));
+        good &= found.verdict() == Verdict::Ready;
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The findings on one service, and whether all is well.
-fn one(
-    config: &Config,
-    catalogue: &Catalogue,
-    provider: &Provider,
-    probes: &[Probe],
-    health: &Health,
-) -> (String, bool) {
-    let readiness = provider.readiness();
-    let pasted = matches!(provider.kind(), Kind::ApiKey | Kind::Basic);
-    let ready = pasted || !matches!(readiness, Readiness::Missing { .. } | Readiness::NotSupported { .. });
+/// The findings on one service.
+fn one(config: &Config, catalogue: &Catalogue, found: &ServiceCheck) -> String {
+    let ServiceCheck { provider, readiness, probes, health } = found;
     let mut page = Page::default();
-    let reached = probes.iter().all(|probe| {
-        !matches!(probe.outcome, ProbeOutcome::Unreachable { .. } | ProbeOutcome::Forbidden { .. })
-    });
-    let state = match (ready, reached) {
-        _ if health.fault.is_some() => "set up, and the service refuses this server",
-        (false, _) => "not ready",
-        (true, false) => "set up, and an endpoint is not there",
-        (true, true) => "ready",
+    let state = match found.verdict() {
+        Verdict::Refused => "set up, and the service refuses this server",
+        Verdict::NotReady => "not ready",
+        Verdict::EndpointAway => "set up, and an endpoint is not there",
+        Verdict::Ready => "ready",
     };
     page.title(&format!("{} ({}): {state}", provider.name, provider.id));
     page.row("described by", &words::source(provider));
     let word = configured_word(config, catalogue, provider);
     configured(&mut page, config, &word);
-    match &readiness {
+    if provider.client_id().is_some() && !catalogue.is_client_configured(&provider.id) {
+        page.row("client", "set up on the operator's pages, in the database");
+    }
+    match readiness {
         Readiness::NotSupported { why, .. } => page.row("here", why),
         Readiness::NeedsSettings { names, .. } => {
             page.row("here", &format!("whoever connects says {}", names.join(", ")));
@@ -81,18 +81,22 @@ fn one(
         _ => {}
     }
     if matches!(provider.kind(), Kind::Oauth2 | Kind::Oauth1) {
-        page.title(if ready { "Registered at the service must be" } else { "Register at the service" });
+        page.title(if found.is_set_up() {
+            "Registered at the service must be"
+        } else {
+            "Register at the service"
+        });
         show::redirect(&mut page, config, provider);
         if let Some(docs) = provider.docs_url() {
             page.row("how", docs.as_str());
         }
     }
-    if let Readiness::Missing { what, .. } = &readiness {
+    if let Readiness::Missing { what, .. } = readiness {
         missing(&mut page, &word, what);
     }
     endpoints(&mut page, probes);
     seen(&mut page, health);
-    (page.end(), ready && reached && health.fault.is_none())
+    page.end()
 }
 
 /// What the running server has seen of the service, if not all is well.

@@ -71,7 +71,10 @@ fn kinds() -> impl TypedValueParser<Value = Kind> {
 
 /// Runs a command that needs the configuration.
 pub(crate) async fn run(config: &Config, command: ProviderCommand) -> anyhow::Result<ExitCode> {
-    let catalogue = providers::catalogue(config, &config.outbound)?;
+    let (catalogue, unread) = providers::catalogue_as_served(config).await?;
+    if let Some(error) = unread {
+        eprintln!("tokenry: services that were set up on the pages are left out here: {error:#}");
+    }
     Ok(match command {
         ProviderCommand::List(flags) => {
             print!("{}", list::list(config, &catalogue, &flags)?);

@@ -17,6 +17,7 @@ mod leaks;
 mod log_lines;
 mod master_key;
 mod migrate;
+mod operator;
 mod portable;
 mod process;
 mod provider;
