@@ -45,6 +45,7 @@ impl Broker {
             self.drop_parked(&parked).await?;
         }
         self.store.delete_ended_flows(now.minus(KEEP_FLOWS)).await?;
+        self.store.delete_ended_links(now.minus(KEEP_FLOWS)).await?;
         self.store.delete_old_browser_sessions(now.minus(browsers::LONGEST)).await?;
         self.store.delete_old_login_failures(now.minus(throttle::WINDOW)).await?;
         // A row that cannot be read must not keep the rest from being done.

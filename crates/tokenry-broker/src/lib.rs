@@ -21,6 +21,7 @@ mod grants;
 mod import;
 mod key_admin;
 mod keys;
+mod links;
 mod metrics;
 mod offers;
 mod passwords;
@@ -42,8 +43,8 @@ pub use boot::{Broker, BrokerParts, OpenError, Quotas, Settings, check_master_ke
 pub use browsers::BrowserSession;
 pub use calls::{CallToken, Carrier};
 pub use connect::{
-    AuthorizeConnection, AuthorizeNew, Callback, CallbackOutcome, Claimant, ConnectError, ConnectLink,
-    Connected, ParkedConnect,
+    AuthorizeConnection, AuthorizeNew, Callback, CallbackOutcome, Claimant, Completed, ConnectError,
+    ConnectLink, Connected, ParkedConnect,
 };
 pub use connections::{AddConnection, ConnectionView};
 pub use deletes::{Leaving, UNDO_FOR};
@@ -52,6 +53,10 @@ pub use devices::{BeginDevice, DeviceBegun, DeviceProgress, DeviceStatus};
 pub use error::BrokerError;
 pub use import::{Expiry, Given, Imported, NewImport};
 pub use key_admin::{KeyAdmin, KeyError, KeyStatus};
+pub use links::{
+    Embedding, LinkAsk, LinkEnd, LinkError, LinkPage, LinkService, LinkStatus, LinkVisit, MadeLink, NewLink,
+    Opener, ReturnPlace, Visitor, WebOrigin,
+};
 pub use metrics::Metrics;
 pub use offers::{Offer, ScopeOffer, SettingOffer, Way};
 pub use portable::{ExportSecret, ExportWanted, Exported, ImportedFile, OwnExport, PortableError};

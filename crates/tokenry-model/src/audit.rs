@@ -45,6 +45,14 @@ words! {
         ConnectPark = "connect.park",
         /// A waiting grant was not wanted.
         ConnectAbandon = "connect.abandon",
+        /// A connect link was made.
+        LinkMake = "link.make",
+        /// A browser opened a connect link first, and has it from then on.
+        LinkOpen = "link.open",
+        /// Its owner took a connect link over into another browser.
+        LinkTake = "link.take",
+        /// A connect link was spent on a connection.
+        LinkUse = "link.use",
         /// An account was connected.
         Connect = "connection.connect",
         /// The account of a connection was connected again.

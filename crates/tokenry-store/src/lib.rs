@@ -19,6 +19,7 @@ mod health;
 mod installation;
 mod keys;
 mod leases;
+mod links;
 mod listing;
 mod logins;
 mod moving;

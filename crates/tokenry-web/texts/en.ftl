@@ -127,6 +127,54 @@ wrong-account-next = Nothing was stored. Ask for a new link, sign in at the serv
 not-completed-title = The service did not complete the connection
 not-completed-next = Ask for a new link and try again. If it happens again, tell the operator of this server what is written here.
 
+## Connect links
+link-title = Connect an account
+link-heading = Connect an account
+link-who = The Tokenry account
+link-receives = gets the access.
+link-warning = Is that not you, or did somebody you do not know send you this? Then close this page: nothing has happened yet.
+link-not-you = You are signed in here as { $name }, and what you connect on this page goes to { $username }, not to you.
+link-search = Find a service
+link-search-button = Search
+link-nothing = No service here goes by that.
+link-connect = Connect { $service }
+link-more = { $count ->
+    [one] There is one more: search for it.
+   *[other] There are { $count } more: search for yours.
+}
+link-until = This page is good until
+link-service-title = Connect { $service }
+link-such-as = Such as { $example }
+link-back-to-services = Other services
+link-unopened = The link works in one browser only: the one in which you choose to continue.
+link-unopened-title = Continue in this browser?
+link-unopened-button = Continue
+link-framed = It opens in a window of its own: inside another page, your browser cannot show that it is you.
+link-framed-title = Connect an account
+link-framed-button = Open in a new window
+link-take = The link was opened in another browser first. You are signed in as its owner, so you may go on here; it stops working there.
+link-take-title = Go on in this browser?
+link-take-button = Go on here
+link-confirm = The link was opened in another browser first, and works only there. Here it works for its owner: sign in as { $username } to go on.
+link-confirm-title = Is this Tokenry account yours?
+link-confirm-button = Sign in as { $username }
+link-stranger = The link was opened in another browser first, and works only there. Here it works for its owner: sign out, and sign in as { $username } to go on.
+link-stranger-title = Is this Tokenry account yours?
+link-stranger-button = Sign out
+link-finishing-title = One moment
+link-finishing-next = Look again in a moment. If nothing comes of it, ask for a new link.
+link-ended-title = This link does not work any more
+link-ended-next = Ask for a new link and open it within ten minutes.
+link-elsewhere-title = This link works in another browser
+link-elsewhere-next = Go on there, or ask for a new link.
+link-other-service-title = This link is for another service
+link-other-service-next = Go back and choose one of the services that it shows, or ask for a new link.
+link-end-not = Not connected
+link-end-as = Connected as
+link-end-back = Back to { $place }
+link-end-close = You can close this window.
+link-end-again = Try again
+
 ## What could not be done
 problem-title = That did not work
 problem-next = Go back, change what is wrong, and try again.

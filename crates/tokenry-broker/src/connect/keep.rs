@@ -81,6 +81,7 @@ impl Broker {
             reconnect_by: granted.credential.times.reconnect_by(),
             username: place.username.clone(),
             renewed,
+            link: None,
         })
     }
 

@@ -23,10 +23,12 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::callback::oauth1_credential;
 pub(crate) use self::keep::Place;
+pub(crate) use self::link::Beginning;
 pub use self::link::{AuthorizeConnection, AuthorizeNew};
 use crate::audit::{Note, reason_of_connect};
 use crate::boot::Broker;
 use crate::error::BrokerError;
+use crate::links::LinkEnd;
 
 /// How long a link is good, and how long a grant waits for its owner to sign in.
 pub(crate) const FLOW_TTL: Duration = Duration::from_mins(10);
@@ -95,6 +97,8 @@ pub struct Connected {
     pub username: String,
     /// Whether an existing connection was renewed.
     pub renewed: bool,
+    /// How that ended the connect link that it was begun with.
+    pub link: Option<LinkEnd>,
 }
 
 /// A grant that waits for its owner to sign in.
@@ -110,6 +114,15 @@ pub struct ParkedConnect {
     pub handle: SecretString,
     /// The cookie that ties the form to this browser.
     pub browser: SecretString,
+}
+
+/// How a callback ended.
+#[derive(Debug)]
+pub struct Completed {
+    /// What came of it.
+    pub outcome: Result<CallbackOutcome, ConnectError>,
+    /// How that ended the connect link that it was begun with.
+    pub link: Option<LinkEnd>,
 }
 
 /// How a callback ended that did not fail.
@@ -184,6 +197,9 @@ pub enum ConnectError {
         /// Its connection.
         connection: ConnectionId,
     },
+    /// The connect link that it was begun with ended with its owner's sessions.
+    #[error("whoever made this link has signed out since, and their links ended with that")]
+    LinkEnded,
     /// It failed on our side, or the person may not.
     #[error(transparent)]
     Broker(#[from] BrokerError),

@@ -22,6 +22,7 @@ mod flows;
 mod handover;
 mod health;
 mod keys;
+mod links;
 mod logins;
 mod moving;
 mod postgres;

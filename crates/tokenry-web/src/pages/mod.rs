@@ -12,6 +12,8 @@ mod error;
 mod frame;
 mod gate;
 mod home;
+mod link_end;
+mod links;
 mod routes;
 mod service;
 mod sign_in;

@@ -5,7 +5,7 @@ use axum::middleware;
 use axum::routing::{MethodRouter, get, post};
 
 use super::gate::{Gate, Who, enforce};
-use super::{account, catalogue, connecting, connections, home, sign_in};
+use super::{account, catalogue, connecting, connections, home, links, sign_in};
 use crate::docs;
 use crate::router::{App, method_not_allowed};
 
@@ -54,6 +54,7 @@ fn table() -> Vec<Page> {
     pages.extend(connections::routes());
     pages.extend(catalogue::routes());
     pages.extend(account::routes());
+    pages.extend(links::routes());
     pages
 }
 
