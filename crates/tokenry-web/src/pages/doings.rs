@@ -63,6 +63,10 @@ fn what(action: &str) -> Option<&'static str> {
         "connect.begin" => "did-connect-begin",
         "connect.park" => "did-connect-park",
         "connect.abandon" => "did-connect-abandon",
+        "link.make" => "did-link-make",
+        "link.open" => "did-link-open",
+        "link.take" => "did-link-take",
+        "link.use" => "did-link-use",
         "connection.connect" => "did-connect",
         "connection.reconnect" => "did-reconnect",
         "connection.add" => "did-add",
@@ -98,7 +102,9 @@ mod tests {
     fn every_action_that_can_be_somebodys_own_has_words() {
         use tokenry_model::Action;
         let own = Action::ALL.iter().map(|action| action.as_str()).filter(|word| {
-            ["token.", "call.", "connect", "grant.", "user."].iter().any(|kind| word.starts_with(kind))
+            ["token.", "call.", "connect", "link.", "grant.", "user."]
+                .iter()
+                .any(|kind| word.starts_with(kind))
         });
         for word in own {
             assert!(what(word).is_some(), "{word} has no text");
