@@ -9,6 +9,7 @@ mod calls;
 mod connect;
 mod connections;
 mod crash;
+mod deletes;
 mod details;
 mod devices;
 mod error;
@@ -22,6 +23,7 @@ mod key_admin;
 mod keys;
 mod links;
 mod metrics;
+mod offers;
 mod passwords;
 mod pauses;
 mod portable;
@@ -45,6 +47,7 @@ pub use connect::{
     ConnectLink, Connected, ParkedConnect,
 };
 pub use connections::{AddConnection, ConnectionView};
+pub use deletes::{Leaving, UNDO_FOR};
 pub use details::{ConnectionDetail, ConnectionFilter};
 pub use devices::{BeginDevice, DeviceBegun, DeviceProgress, DeviceStatus};
 pub use error::BrokerError;
@@ -55,6 +58,7 @@ pub use links::{
     Opener, ReturnPlace, Visitor, WebOrigin,
 };
 pub use metrics::Metrics;
-pub use portable::{ExportSecret, ExportWanted, Exported, ImportedFile, PortableError};
+pub use offers::{Offer, ScopeOffer, SettingOffer, Way};
+pub use portable::{ExportSecret, ExportWanted, Exported, ImportedFile, OwnExport, PortableError};
 pub use refresh::HandedOut;
 pub use sessions::Claims;

@@ -7,6 +7,7 @@ mod commits;
 mod connections;
 mod credentials;
 mod database;
+mod deletes;
 mod devices;
 mod error;
 mod flows;

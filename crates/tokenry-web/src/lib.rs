@@ -21,6 +21,7 @@ pub mod fuzz;
 mod health;
 mod imports;
 mod links;
+mod logos;
 mod openapi;
 mod pages;
 mod requests;

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokenry_model::{
-    Action, AuditOutcome, ConnectionId, ExposeSecret as _, Flow, Origin, SecretString, StateHash, Timestamp,
-    UserId,
+    Action, AuditOutcome, ConnectionId, ExposeSecret as _, Flow, Origin, ProviderId, Scopes, SecretString,
+    StateHash, Timestamp, UserId,
 };
 use tokenry_oauth::OAuthError;
 use tokenry_store::StoreError;
@@ -81,10 +81,18 @@ pub struct Connected {
     pub id: ConnectionId,
     /// Its name.
     pub name: String,
+    /// The service, by its id.
+    pub provider: ProviderId,
     /// The service's name.
     pub service: String,
     /// The account at the service, in a word the person knows.
     pub account: Option<String>,
+    /// What was granted.
+    pub granted: Scopes,
+    /// What was asked for and not granted.
+    pub missing: Scopes,
+    /// When it must be connected again if nothing happens meanwhile.
+    pub reconnect_by: Option<Timestamp>,
     /// Whose connection it is.
     pub username: String,
     /// Whether an existing connection was renewed.

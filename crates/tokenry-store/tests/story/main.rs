@@ -14,6 +14,7 @@ mod browser_sessions;
 mod connections;
 mod corrupt;
 mod credentials;
+mod deletes;
 mod devices;
 mod file;
 mod fixture;

@@ -1,7 +1,13 @@
 //! The pages: rendered here, whole without script, under a policy that allows nothing but what is in the binary.
 
+mod account;
 mod assets;
+mod catalogue;
 mod connecting;
+mod connection;
+mod connections;
+mod device;
+mod doings;
 mod error;
 mod frame;
 mod gate;
@@ -9,6 +15,7 @@ mod home;
 mod link_end;
 mod links;
 mod routes;
+mod service;
 mod sign_in;
 mod texts;
 
@@ -114,6 +121,12 @@ fn notice(word: &str, username: &str) -> Option<String> {
     let key = match word {
         "signed-in" => "notice-signed-in",
         "signed-out" => "notice-signed-out",
+        "signed-out-everywhere" => "notice-signed-out-everywhere",
+        "password-changed" => "notice-password-changed",
+        "connected" => "notice-connected",
+        "renamed" => "notice-renamed",
+        "revoked" => "notice-revoked",
+        "undone" => "notice-undone",
         _ => return None,
     };
     Some(texts::say(key, &[("username", &username)]))
