@@ -156,7 +156,8 @@ pub fn router(parts: WebParts) -> Router {
     let (api, _) = api().split_for_parts();
     let mut api = api.route("/connect.js", get(connect_js::script));
     if let Some(cors) = cors::layer(&app.broker.settings().embedding.origins) {
-        api = api.layer(cors);
+        // Else the refusal of a method, set further out, would come before the answer to a preflight.
+        api = api.method_not_allowed_fallback(method_not_allowed).layer(cors);
     }
     api.merge(pages::router(&app))
         .route("/openapi.json", get(openapi_document))

@@ -174,6 +174,7 @@ link-end-as = Connected as
 link-end-back = Back to { $place }
 link-end-close = You can close this window.
 link-end-again = Try again
+link-end-next = Nothing was stored. Try again, or go back to where you came from.
 
 ## What could not be done
 problem-title = That did not work

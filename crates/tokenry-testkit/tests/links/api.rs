@@ -14,7 +14,7 @@ async fn what_a_link_may_not_be_is_said_and_none_is_made() {
     let cases: [(Value, u16, &str, &str); 17] = [
         (json!({"services": []}), 422, "invalid_field", "`services`"),
         (json!({"services": many}), 422, "invalid_field", "`services`"),
-        (json!({"services": ["sandbos"]}), 422, "unknown_service", "did you mean sandbox?"),
+        (json!({"services": ["sandbos"]}), 422, "unknown_service", "did you mean sandbox"),
         (json!({"services": ["\u{1b}[2J\"><script>"]}), 422, "unknown_service", "`services`"),
         (json!({"services": ["sandbox", "spotify"]}), 409, "provider_not_configured", "Spotify"),
         (json!({"services": "sandbox"}), 422, "invalid_field", "`services`"),

@@ -105,8 +105,8 @@ async fn what_is_declined_or_fails_is_told_and_can_be_tried_again() {
         browser.stop_before(world.app.base());
         let mut callback = browser.consent_sandbox(consent, "grace").await.url;
         browser.stop_nowhere();
-        let state = callback.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-        callback.query_pairs_mut().clear().append_pair("state", &state).append_pair("error", "server_error");
+        let kept: Vec<_> = callback.query_pairs().into_owned().filter(|(name, _)| name != "code").collect();
+        callback.query_pairs_mut().clear().extend_pairs(kept).append_pair("error", "server_error");
         let page = browser.get(&callback).await;
         assert!(page.body.contains("server_error") && page.body.contains("Try again"), "{}", page.body);
         // What failed is to be read: nobody is led on unasked.
@@ -195,11 +195,11 @@ async fn a_link_connects_only_the_services_that_it_was_made_for() {
     assert!(!page.body.contains("Connect Discord"), "it is not set up here");
     let shop = page.links().into_iter().find(|link| link.path().ends_with("/service/shopify")).unwrap();
     let page = browser.follow(&page, &shop).await;
-    let form = page.form_with("setting-shop").unwrap_or_else(|| panic!("{}", page.body));
-    let wrong = browser.submit(&form, &[("setting-shop", "not a shop!\"><b>")]).await;
+    let form = page.form_with("setting-subdomain").unwrap_or_else(|| panic!("{}", page.body));
+    let wrong = browser.submit(&form, &[("setting-subdomain", "not a shop!\"><b>")]).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", wrong.body);
-    assert!(!wrong.body.contains("<b>") && wrong.form_with("setting-shop").is_some(), "{}", wrong.body);
-    let leaving = browser.submit(&form, &[("setting-shop", "acme")]).await;
+    assert!(!wrong.body.contains("<b>") && wrong.form_with("setting-subdomain").is_some(), "{}", wrong.body);
+    let leaving = browser.submit(&form, &[("setting-subdomain", "acme")]).await;
     assert!(leaving.links().iter().any(|link| link.as_str().contains("acme")), "{}", leaving.body);
     assert!(offers(&browser.get(made.url()).await));
 }

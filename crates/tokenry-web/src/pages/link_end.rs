@@ -58,7 +58,7 @@ pub(super) fn show_connected(visit: &Visit, end: &LinkEnd, connected: &Connected
 
 fn show_failed(visit: &Visit, end: &LinkEnd, error: &ConnectError) -> Response {
     let key = error_key(error);
-    let [title, next] = ["title", "next"].map(|part| texts::say(&format!("{key}-{part}"), &[]));
+    let title = texts::say(&format!("{key}-title"), &[]);
     let (status, text) = match error {
         ConnectError::Broker(error) => status_of(error),
         other => (StatusCode::BAD_REQUEST, other.to_string()),
@@ -67,7 +67,7 @@ fn show_failed(visit: &Visit, end: &LinkEnd, error: &ConnectError) -> Response {
         mood: if end.status == "declined" { "warn" } else { "bad" },
         badge: texts::say("link-end-not", &[]),
         text: sentence(&text),
-        next,
+        next: texts::say("link-end-next", &[]),
         can_retry: true,
         // What failed is to be read first.
         goes: end.status == "declined" && end.opener.is_none(),

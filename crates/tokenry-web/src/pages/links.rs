@@ -19,9 +19,12 @@ use super::gate::{Visit, Who};
 use super::link_end::embeddable;
 use super::routes::Page;
 use super::{leave, page, sentence, texts, worded};
+use crate::logos::Sheet;
 
 /// How many services the page shows at once.
 const SHOWN: usize = 48;
+/// How many bytes their logos may have.
+const ROOM: usize = 40_000;
 /// What the names of a service's fields begin with.
 const SETTING: &str = "setting-";
 
@@ -53,11 +56,18 @@ struct ChoicePage<'a> {
     /// Somebody else's name, if that is who is signed in here.
     stranger: Option<String>,
     opener: Option<&'a Opener>,
-    services: &'a [LinkService],
+    services: &'a [Choice],
+    sheet: String,
     search: &'a str,
     searchable: bool,
     /// How many more there are.
     more: usize,
+}
+
+/// A service, and what it is shown by.
+struct Choice {
+    service: LinkService,
+    logo: String,
 }
 
 #[derive(Template)]
@@ -225,12 +235,19 @@ fn choice(visit: &Visit, link: &LinkPage, search: &str) -> Response {
     let mut found: Vec<_> = all.into_iter().filter(|service| service.words.contains(&wanted)).collect();
     let more = found.len().saturating_sub(SHOWN);
     found.truncate(SHOWN);
+    let mut sheet = Sheet::within(ROOM);
+    let choice = |service: LinkService| {
+        let logo = sheet.logo(service.id.as_str(), &service.name).html();
+        Choice { service, logo }
+    };
+    let services: Vec<Choice> = found.into_iter().map(choice).collect();
     let signed_in = visit.person.as_ref().map(|person| person.user.username.to_string());
     let template = ChoicePage {
         frame: visit.frame("link-title"),
         opener: link.opener.as_ref(),
         stranger: signed_in.filter(|name| *name != link.username),
-        services: &found,
+        services: &services,
+        sheet: sheet.html(),
         search: search.trim(),
         searchable,
         more,
