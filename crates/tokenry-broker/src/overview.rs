@@ -123,13 +123,13 @@ impl Broker {
                 _ => {}
             });
         }
-        let (happened, oldest) =
-            self.store.list_happened(Action::Refresh.as_str(), since, MOST_ROWS).await?;
+        let (happened, oldest) = self.store.list_happened(Action::Refresh.as_str(), since, MOST_ROWS).await?;
         for each in happened {
             at(&each.provider, &mut |it| {
                 let place = usize::try_from(hour(each.hour) - first_hour).unwrap_or(usize::MAX);
                 let Some((done, failed)) = it.hours.get_mut(place) else { return };
-                let (sum, part) = if each.outcome == "ok" { (&mut it.done, done) } else { (&mut it.failed, failed) };
+                let (sum, part) =
+                    if each.outcome == "ok" { (&mut it.done, done) } else { (&mut it.failed, failed) };
                 *sum += each.times;
                 *part += each.times;
             });
@@ -147,7 +147,7 @@ impl Broker {
         let head = self.store.find_audit_head().await?;
         let cut = oldest.filter(|_| head.seq - head.kept_seq >= MOST_ROWS);
         Ok(Overview {
-            connections: self.store.count_connections().await?,
+            connections: self.store.count_all_connections().await?,
             providers,
             is_cut: cut.is_some_and(|oldest| oldest > since),
             counted_since: cut.unwrap_or(since).max(since),
@@ -196,7 +196,11 @@ impl Broker {
             _ => None,
         };
         let mut names: BTreeMap<i64, Option<String>> = BTreeMap::new();
-        for id in rows.iter().flat_map(|row| [row.entry.actor_id, row.entry.owner]).flatten() {
+        let mut ids = Vec::new();
+        for row in &rows {
+            ids.extend([row.entry.actor_id, row.entry.owner].into_iter().flatten());
+        }
+        for id in ids {
             if !names.contains_key(&id) {
                 names.insert(id, self.name_of(Some(UserId::new(id))).await?);
             }

@@ -120,7 +120,8 @@ impl Broker {
     ) -> Result<UserId, BrokerError> {
         // Before the work of hashing: who has no link makes none of it.
         self.check_setup_link(token).await?;
-        let username = Username::parse(username).map_err(|e| BrokerError::field("username", e.to_string()))?;
+        let username =
+            Username::parse(username).map_err(|e| BrokerError::field("username", e.to_string()))?;
         if username.folded() == self.nobody.folded() {
             return Err(BrokerError::field("username", "is reserved; choose another"));
         }
@@ -141,7 +142,8 @@ impl Broker {
     /// # Errors
     /// [`BrokerError::Field`] for what is no username.
     pub async fn set_role(&self, username: &str, is_operator: bool) -> Result<bool, BrokerError> {
-        let username = Username::parse(username).map_err(|e| BrokerError::field("username", e.to_string()))?;
+        let username =
+            Username::parse(username).map_err(|e| BrokerError::field("username", e.to_string()))?;
         let Some(login) = self.store.find_login(&username).await? else { return Ok(false) };
         if self.store.update_role(login.user.id, is_operator, self.clock.now()).await? {
             let note = Note::new(Actor::Operator, role_action(is_operator));
@@ -163,7 +165,7 @@ impl Broker {
     ) -> Result<Vec<Person>, BrokerError> {
         self.operator(claims).await?;
         let listed = self.store.list_people(&prefix.to_ascii_lowercase(), after, limit).await?;
-        let person = |tokenry_store::Listed { user, connections }| Person { user, connections };
+        let person = |tokenry_store::ListedUser { user, connections }| Person { user, connections };
         Ok(listed.into_iter().map(person).collect())
     }
 

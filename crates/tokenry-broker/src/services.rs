@@ -269,8 +269,6 @@ impl Broker {
             Some(row) => Some((row.updated_at, self.name_of(row.updated_by).await?)),
             None => None,
         };
-        let known = self.services.read();
-        let set_up = set_up(&catalogue, &known.clients, &provider.id);
         let means_it = |configured: &&Configured| {
             let mut words = configured.key.split('.');
             words.next() == Some("providers")
@@ -279,8 +277,11 @@ impl Broker {
                     .and_then(|word| catalogue.find(word))
                     .is_some_and(|other| other.id == provider.id)
         };
-        let configured = known.configured.iter().filter(means_it).cloned().collect();
-        drop(known);
+        let (set_up, configured) = {
+            let known = self.services.read();
+            let configured = known.configured.iter().filter(means_it).cloned().collect();
+            (set_up(&catalogue, &known.clients, &provider.id), configured)
+        };
         Ok(ServiceDetail {
             readiness: provider.readiness(),
             redirect_uri: provider.redirect_uri(&self.settings.public_url),
@@ -332,7 +333,10 @@ impl Broker {
         self.operator(claims).await?;
         let provider = self.service_to_change(id, note).await?;
         if !matches!(provider.kind(), Kind::Oauth2 | Kind::Oauth1) {
-            return Err(BrokerError::field("client_id", "is of no use here: people paste what this service gives"));
+            return Err(BrokerError::field(
+                "client_id",
+                "is of no use here: people paste what this service gives",
+            ));
         }
         let client_id = client.client_id.trim();
         if client_id.is_empty() || client_id.len() > MOST_ID || client_id.chars().any(char::is_control) {
@@ -340,7 +344,10 @@ impl Broker {
         }
         let secret = client.client_secret.expose_secret().trim();
         if secret.len() > MOST_SECRET || secret.chars().any(char::is_control) {
-            return Err(BrokerError::field("client_secret", "must be the client secret that the service gave out"));
+            return Err(BrokerError::field(
+                "client_secret",
+                "must be the client secret that the service gave out",
+            ));
         }
         let before = self.services.read().clients.get(&provider.id).cloned();
         let other_id = before.is_some_and(|old| old.client_secret.is_some() && old.client_id != client_id);

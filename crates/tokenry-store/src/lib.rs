@@ -49,7 +49,7 @@ pub use keys::{StoredKey, StoredSigningKey};
 pub use listing::{Listed, ListedTokens, Wanted};
 pub use logins::Bucket;
 pub use moving::{Described, MovedStore, describe, move_store, take_back_store};
-pub use overview::{EventsWanted, Happened, Listed, Troubled};
+pub use overview::{EventsWanted, Happened, ListedUser, Troubled};
 pub use reads::Ready;
 pub use renewals::{Due, Ending, Failed};
 pub use reseal::{SealedCount, SealedPlace, SealedValue};

@@ -34,7 +34,7 @@ pub struct Happened {
 
 /// A user, and how many connections they have.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub struct ListedUser {
     /// The user.
     pub user: User,
     /// How many connections they have.
@@ -70,7 +70,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database is away.
-    pub async fn count_connections(&self) -> Result<i64, StoreError> {
+    pub async fn count_all_connections(&self) -> Result<i64, StoreError> {
         let sql = "SELECT COUNT(*) FROM connections WHERE deleted_at IS NULL";
         let (count,): (i64,) = on!(self, read, |pool| sqlx::query_as(sql).fetch_one(pool).await)?;
         Ok(count)
@@ -130,7 +130,7 @@ impl Store {
         prefix: &str,
         after: i64,
         limit: i64,
-    ) -> Result<Vec<Listed>, StoreError> {
+    ) -> Result<Vec<ListedUser>, StoreError> {
         let sql = "SELECT u.id, u.username, u.email, u.session_epoch, u.is_operator, u.created_at, \
                    (SELECT COUNT(*) FROM connections c WHERE c.user_id = u.id AND c.deleted_at IS NULL) AS connections \
                    FROM users u WHERE u.id > $2 AND ($1 = '' OR substr(u.username_folded, 1, length($1)) = $1) \
@@ -142,7 +142,7 @@ impl Store {
             .fetch_all(pool)
             .await)?;
         rows.into_iter()
-            .map(|row| Ok(Listed { user: row.user.try_into()?, connections: row.connections }))
+            .map(|row| Ok(ListedUser { user: row.user.try_into()?, connections: row.connections }))
             .collect()
     }
 

@@ -50,11 +50,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database is away.
-    pub async fn is_setup_link_good(
-        &self,
-        link_hash: &[u8; 32],
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    pub async fn is_setup_link_good(&self, link_hash: &[u8; 32], now: Timestamp) -> Result<bool, StoreError> {
         let sql = "SELECT created_at FROM setup_links WHERE link_hash = $1 AND expires_at > $2 \
                    AND NOT EXISTS (SELECT id FROM users WHERE is_operator = 1)";
         let row: Option<(i64,)> = on!(self, read, |pool| sqlx::query_as(sql)
@@ -85,8 +81,7 @@ impl Store {
         let forget = "DELETE FROM setup_links";
         on!(self, begin, |tx| {
             sqlx::query(TOUCH).bind(ROLES).bind(now.micros()).execute(&mut *tx).await?;
-            let spent =
-                sqlx::query(spend).bind(&link_hash[..]).bind(now.micros()).execute(&mut *tx).await?;
+            let spent = sqlx::query(spend).bind(&link_hash[..]).bind(now.micros()).execute(&mut *tx).await?;
             if spent.rows_affected() != 1 {
                 tx.rollback().await?;
                 return Ok(None);

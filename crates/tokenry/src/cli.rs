@@ -286,10 +286,7 @@ async fn serve(mut config: Config, overrides: &Overrides) -> anyhow::Result<()> 
     // For whoever stands at the console, and for nobody who reads the log.
     match server.broker().make_setup_link().await {
         Ok(Some(link)) => {
-            println!(
-                "Open {} to become the operator (good once, for 24 hours)",
-                link.url.expose_secret()
-            );
+            println!("Open {} to become the operator (good once, for 24 hours)", link.url.expose_secret());
         }
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "it is not known whether somebody operates this server"),

@@ -49,17 +49,14 @@ async fn connections_that_are_not_in_order_are_counted_by_provider_and_state() {
             ids[2]
         ))
         .await;
-        let troubled = |state: &str, count| Troubled {
-            provider: "github".to_owned(),
-            state: state.to_owned(),
-            count,
-        };
+        let troubled =
+            |state: &str, count| Troubled { provider: "github".to_owned(), state: state.to_owned(), count };
         let expected = [troubled("quarantined", 1), troubled("reconnect_required", 2)];
         assert_eq!(db.store.list_troubled().await.unwrap(), expected, "{}", db.name);
-        assert_eq!(db.store.count_connections().await.unwrap(), 4, "{}", db.name);
+        assert_eq!(db.store.count_all_connections().await.unwrap(), 4, "{}", db.name);
         assert!(db.store.delete_connection(user, ids[0], false, NOW).await.unwrap());
         assert_eq!(db.store.list_troubled().await.unwrap()[1].count, 1, "{}", db.name);
-        assert_eq!(db.store.count_connections().await.unwrap(), 3, "{}", db.name);
+        assert_eq!(db.store.count_all_connections().await.unwrap(), 3, "{}", db.name);
     }
 }
 
@@ -119,7 +116,9 @@ async fn users_are_listed_page_by_page_with_what_they_have() {
         assert!(db.store.delete_connection(ada, gone, false, NOW).await.unwrap());
         let names = async |prefix, after, limit| {
             let page = db.store.list_people(prefix, after, limit).await.unwrap();
-            page.into_iter().map(|each| (each.user.username.to_string(), each.connections)).collect::<Vec<_>>()
+            page.into_iter()
+                .map(|each| (each.user.username.to_string(), each.connections))
+                .collect::<Vec<_>>()
         };
         assert_eq!(names("ad", 0, 10).await, [("Ada".into(), 1), ("adam".into(), 0)], "{}", db.name);
         assert_eq!(names("", ada.get(), 1).await, [("adam".into(), 0)], "{}", db.name);
@@ -139,7 +138,10 @@ async fn events_are_found_by_what_they_say_within_the_places_that_are_looked_at(
                 refresh(1, AuditOutcome::Ok, "github", 1),
                 refresh(2, AuditOutcome::Failed, "acme", 1),
                 own,
-                AuditEntry { action: Cow::Borrowed("user.log_out"), ..refresh(9, AuditOutcome::Ok, "acme", 1) },
+                AuditEntry {
+                    action: Cow::Borrowed("user.log_out"),
+                    ..refresh(9, AuditOutcome::Ok, "acme", 1)
+                },
             ],
         )
         .await;

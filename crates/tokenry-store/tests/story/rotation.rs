@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokenry_model::{Sealed, UserId};
 use tokenry_store::{
-    NewRevocation, NewSecret, SealedCredential, SealedPlace, SealedValue, Store, StoreError, StoredKey, StoredSigningKey,
+    NewRevocation, NewSecret, SealedCredential, SealedPlace, SealedValue, Store, StoreError, StoredKey,
+    StoredSigningKey,
 };
 
 use crate::fixture::{Fixture, NOW, after, bytes, flow, grant, provider, realm, stores};

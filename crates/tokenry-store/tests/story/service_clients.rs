@@ -22,10 +22,7 @@ async fn a_client_is_kept_changed_and_taken_away_and_each_time_the_mark_is_anoth
         assert_eq!((kept.updated_at, kept.updated_by), (NOW, ada));
 
         // Another id, and the secret that was there.
-        store
-            .update_service_client(&github, "second", NewSecret::Stays, None, "b", after(1))
-            .await
-            .unwrap();
+        store.update_service_client(&github, "second", NewSecret::Stays, None, "b", after(1)).await.unwrap();
         let kept = store.list_service_clients().await.unwrap().remove(0);
         assert_eq!((kept.client_id.as_str(), kept.secret_at), ("second", Some(NOW)), "{}", db.name);
         assert_eq!((kept.secret, kept.updated_at, kept.updated_by), (Some(secret), after(1), None));

@@ -15,7 +15,10 @@ async fn a_link_makes_one_operator_once_and_ends() {
         }
         assert!(!store.is_setup_link_good(&[9; 32], NOW).await.unwrap(), "{}", db.name);
         assert!(!store.is_setup_link_good(&[1; 32], after(60)).await.unwrap(), "it has ended");
-        assert_eq!(store.claim_setup_link(&[1; 32], FirstOperator::User(ada), after(60)).await.unwrap(), None);
+        assert_eq!(
+            store.claim_setup_link(&[1; 32], FirstOperator::User(ada), after(60)).await.unwrap(),
+            None
+        );
         assert!(store.is_setup_link_good(&[1; 32], after(59)).await.unwrap());
 
         // A name that is taken costs nobody the link.

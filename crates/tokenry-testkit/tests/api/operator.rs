@@ -365,7 +365,11 @@ async fn a_new_data_key_seals_the_secrets_of_services_again() {
     let page = open(&mut olga, &app, "/operator/keys").await;
     assert!(page.body.contains("1 secrets of services"), "{}", page.body);
     let page = olga.submit(&form_to(&page, "/operator/keys/rotate"), &[]).await;
-    assert!(page.body.contains("Data key 2") && page.body.contains("There is a new data key."), "{}", page.body);
+    assert!(
+        page.body.contains("Data key 2") && page.body.contains("There is a new data key."),
+        "{}",
+        page.body
+    );
     app.server().broker().do_keys().await.unwrap();
     let page = open(&mut olga, &app, "/operator/keys").await;
     assert!(page.body.contains("100.0 % is sealed with the current key"), "{}", page.body);
@@ -400,7 +404,11 @@ async fn operators_make_others_operators_and_the_last_one_stays() {
     assert_eq!(open(&mut olga, &app, "/operator").await.status, StatusCode::NOT_FOUND);
 
     let page = open(&mut ada, &app, "/operator/users?q=OL").await;
-    assert!(page.body.contains("olga@example.org") && !page.body.contains("ada@example.org"), "{}", page.body);
+    assert!(
+        page.body.contains("olga@example.org") && !page.body.contains("ada@example.org"),
+        "{}",
+        page.body
+    );
     ada.submit(&form_to(&page, "/operator/users/1/sessions"), &[]).await;
     assert_eq!(open(&mut olga, &app, "/account").await.url.path(), "/sign-in");
     let events = open(&mut ada, &app, "/operator/events?action=operator.role_revoke").await.body;

@@ -19,10 +19,7 @@ use crate::browser;
 use crate::error::ApiError;
 
 pub(super) fn routes() -> Vec<Page> {
-    vec![
-        Page::get("/setup/{token}", Who::Anyone, look),
-        Page::post("/setup/{token}", Who::Anyone, claim),
-    ]
+    vec![Page::get("/setup/{token}", Who::Anyone, look), Page::post("/setup/{token}", Who::Anyone, claim)]
 }
 
 #[derive(Template)]

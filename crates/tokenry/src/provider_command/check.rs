@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use tokenry::config::{Config, Origin, variable};
 use tokenry_model::{Clock as _, ExposeSecret as _, Health, ProviderId, SystemClock};
-use tokenry_oauth::{Catalogue, Kind, OAuth, Probe, ProbeOutcome, Provider, Readiness, ServiceCheck, Verdict};
+use tokenry_oauth::{
+    Catalogue, Kind, OAuth, Probe, ProbeOutcome, Provider, Readiness, ServiceCheck, Verdict,
+};
 use tokenry_store::Store;
 
 use super::page::Page;
@@ -25,18 +27,17 @@ pub(super) async fn check(
         },
         None => {
             let named = |provider: &Provider| {
-                config.providers.keys().any(|word| {
-                    catalogue.find(word.as_str()).is_some_and(|found| found.id == provider.id)
-                })
+                config
+                    .providers
+                    .keys()
+                    .any(|word| catalogue.find(word.as_str()).is_some_and(|found| found.id == provider.id))
             };
             let is_wanted = |provider: &&Arc<Provider>| named(provider) || provider.client_id().is_some();
             all.extend(catalogue.iter().filter(is_wanted).cloned());
         }
     }
     if all.is_empty() {
-        println!(
-            "No service is set up yet; `tokenry provider check NAME` says what one takes."
-        );
+        println!("No service is set up yet; `tokenry provider check NAME` says what one takes.");
     }
     let oauth = OAuth::new(config.outbound.clone(), Arc::new(SystemClock))?;
     let mut good = true;
@@ -80,7 +81,11 @@ fn one(config: &Config, catalogue: &Catalogue, found: &ServiceCheck) -> String {
         _ => {}
     }
     if matches!(provider.kind(), Kind::Oauth2 | Kind::Oauth1) {
-        page.title(if found.is_set_up() { "Registered at the service must be" } else { "Register at the service" });
+        page.title(if found.is_set_up() {
+            "Registered at the service must be"
+        } else {
+            "Register at the service"
+        });
         show::redirect(&mut page, config, provider);
         if let Some(docs) = provider.docs_url() {
             page.row("how", docs.as_str());

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -36,6 +37,9 @@ struct EventsView {
     problem: Option<String>,
 }
 
+/// What cannot be read asks for nothing.
+type Asking = Result<Query<Asked>, QueryRejection>;
+
 #[derive(Deserialize, Default)]
 struct Asked {
     #[serde(default)]
@@ -52,7 +56,7 @@ struct Asked {
     before: String,
 }
 
-async fn list(visit: Visit, asked: Option<Query<Asked>>) -> Result<Response, PageError> {
+async fn list(visit: Visit, asked: Asking) -> Result<Response, PageError> {
     let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
     let cut = |text: &str| text.trim().chars().take(64).collect::<String>();
     let filter = EventFilter {

@@ -1,7 +1,7 @@
 //! The users, and who of them operates.
 
 use askama::Template;
-use axum::extract::rejection::{FormRejection, PathRejection};
+use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection};
 use axum::extract::{Form, Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokenry_broker::{BrokerError, Person};
 use tokenry_model::UserId;
 
-use super::{frame, grouped, query, read};
+use super::{frame, query, read};
 use crate::error::ApiError;
 use crate::pages::error::PageError;
 use crate::pages::frame::Frame;
@@ -41,6 +41,9 @@ struct UsersPage {
     problem: Option<String>,
 }
 
+/// What cannot be read asks for nothing.
+type Asking = Result<Query<Asked>, QueryRejection>;
+
 #[derive(Deserialize, Default)]
 struct Asked {
     #[serde(default)]
@@ -49,7 +52,7 @@ struct Asked {
     after: i64,
 }
 
-async fn list(visit: Visit, asked: Option<Query<Asked>>) -> Result<Response, PageError> {
+async fn list(visit: Visit, asked: Asking) -> Result<Response, PageError> {
     show(&visit, asked.map(|Query(asked)| asked).unwrap_or_default(), None).await
 }
 
@@ -94,7 +97,9 @@ async fn role(
     };
     match visit.app.broker.change_role(visit.claims()?, user, is_operator).await {
         // Whoever gave up their own role sees nothing here any more.
-        Ok(()) if !is_operator && visit.person()?.user.id == user => Ok(visit.go("/account?done=role-changed")),
+        Ok(()) if !is_operator && visit.person()?.user.id == user => {
+            Ok(visit.go("/account?done=role-changed"))
+        }
         Ok(()) => Ok(visit.go("/operator/users?done=role-changed")),
         Err(error @ BrokerError::Field { .. }) => show(&visit, Asked::default(), Some(error.into())).await,
         Err(BrokerError::NoSuchUser) => Err(PageError::NotFound),

@@ -1,7 +1,7 @@
 //! The services: which are set up, and the form that sets one up. A secret goes in here and never comes out.
 
 use askama::Template;
-use axum::extract::rejection::{FormRejection, PathRejection};
+use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection};
 use axum::extract::{Form, Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -55,6 +55,9 @@ struct Line {
     look: &'static str,
 }
 
+/// What cannot be read asks for nothing.
+type Asking = Result<Query<Asked>, QueryRejection>;
+
 #[derive(Deserialize, Default)]
 struct Asked {
     #[serde(default)]
@@ -63,7 +66,7 @@ struct Asked {
     show: String,
 }
 
-async fn list(visit: Visit, asked: Option<Query<Asked>>) -> Result<Response, PageError> {
+async fn list(visit: Visit, asked: Asking) -> Result<Response, PageError> {
     let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
     let lines = visit.app.broker.list_services(visit.claims()?).await?;
     let q: String = asked.q.trim().chars().take(64).collect();
