@@ -271,6 +271,6 @@ impl Broker {
 }
 
 /// The address that log-ins are counted by.
-fn address_of(from: &Origin) -> IpAddr {
+pub(crate) fn address_of(from: &Origin) -> IpAddr {
     from.address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED))
 }

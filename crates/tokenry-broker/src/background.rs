@@ -17,7 +17,7 @@ const KEEP_FLOWS: Duration = Duration::from_hours(24);
 const BATCH: i64 = 20;
 
 impl Broker {
-    /// Does the chores until `stop` ends: revocations that are due, grants that nobody claimed, flows and counts that are old,
+    /// Does the chores until `stop` ends: deletes and revocations that are due, grants that nobody claimed, flows and counts that are old,
     /// what is known of uses, and how things stand.
     pub async fn run_chores(&self, stop: impl Future<Output = ()> + Send) {
         let mut stop = std::pin::pin!(stop);
@@ -35,6 +35,7 @@ impl Broker {
         if let Err(error) = self.tidy().await {
             tracing::error!(%error, "the chores could not be done");
         }
+        self.run_deletes().await;
         self.run_revocations(None).await;
     }
 
@@ -45,6 +46,7 @@ impl Broker {
             self.drop_parked(&parked).await?;
         }
         self.store.delete_ended_flows(now.minus(KEEP_FLOWS)).await?;
+        self.store.delete_ended_links(now.minus(KEEP_FLOWS)).await?;
         self.store.delete_old_browser_sessions(now.minus(browsers::LONGEST)).await?;
         self.store.delete_old_login_failures(now.minus(throttle::WINDOW)).await?;
         // A row that cannot be read must not keep the rest from being done.

@@ -17,6 +17,7 @@ use url::Url;
 use crate::audit::Audit;
 use crate::error::BrokerError;
 use crate::keys::{Keys, unlock};
+use crate::links::Embedding;
 use crate::metrics::Metrics;
 use crate::passwords::Passwords;
 use crate::refresh::Flights;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub audit_queue: usize,
     /// What a user may have.
     pub quotas: Quotas,
+    /// What pages of other sites may do here.
+    pub embedding: Embedding,
 }
 
 /// How much of what a user may have. 0: any number.

@@ -412,7 +412,8 @@ impl Broker {
         let user: UserId = claims.own(owner)?;
         let owned = self.store.find_connection(user, id).await?.ok_or(ENDED)?;
         claims.check_epoch(Some(owned.session_epoch))?;
-        owned.connection.ok_or(BrokerError::NoSuchConnection)
+        // What waits to be deleted is gone, but for its owner's pages.
+        owned.connection.filter(|_| owned.delete_at.is_none()).ok_or(BrokerError::NoSuchConnection)
     }
 
     /// Whether there is a grant to revoke, and a way to do it. Whether somebody else would lose theirs by it is asked when
@@ -457,7 +458,7 @@ impl Broker {
     }
 }
 
-const fn there(found: bool) -> Result<(), BrokerError> {
+pub(crate) const fn there(found: bool) -> Result<(), BrokerError> {
     if found { Ok(()) } else { Err(BrokerError::NoSuchConnection) }
 }
 

@@ -32,6 +32,8 @@ pub struct ConnectionDetail {
     pub reason: Option<String>,
     /// What was asked for and not granted.
     pub missing: Scopes,
+    /// Whether the service is told when its grant ends here, by a delete or otherwise.
+    pub is_revocable: bool,
     /// When its token was last handed out.
     pub last_used_at: Option<Timestamp>,
     /// When it must be connected again if nothing happens meanwhile.
@@ -165,6 +167,7 @@ impl Broker {
             standing: connection.standing(now),
             reason: connection.state.reason().map(str::to_owned).or_else(expiring),
             missing: connection.missing_scopes(),
+            is_revocable: self.wants_revocation(&connection),
             last_used_at: connection.last_used_at.max(used),
             reconnect_by,
             provider_trouble: trouble(&service_name, health, now),

@@ -172,6 +172,7 @@ impl Broker {
             values,
             name,
             connection: None,
+            link: None,
         };
         let first = now.plus(seconds(interval_s));
         self.store.insert_device_flow(&flow, interval_s, first, now).await?;

@@ -71,6 +71,9 @@ pub enum BrokerError {
     /// This user has begun no device flow of that id.
     #[error("you have begun no connect on a device under this id, or it is so old that it is forgotten")]
     NoSuchDeviceFlow,
+    /// There is no link of that id.
+    #[error("there is no connect link with this id, or it is so old that it is forgotten")]
+    NoSuchLink,
     /// No header carries the credential.
     #[error("{service} reads no header: {what}")]
     NoHeader {

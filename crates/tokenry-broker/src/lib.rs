@@ -9,6 +9,7 @@ mod calls;
 mod connect;
 mod connections;
 mod crash;
+mod deletes;
 mod details;
 mod devices;
 mod error;
@@ -20,7 +21,9 @@ mod grants;
 mod import;
 mod key_admin;
 mod keys;
+mod links;
 mod metrics;
+mod offers;
 mod overview;
 mod passwords;
 mod pauses;
@@ -43,18 +46,24 @@ pub use boot::{Broker, BrokerParts, OpenError, Quotas, Settings, check_master_ke
 pub use browsers::BrowserSession;
 pub use calls::{CallToken, Carrier};
 pub use connect::{
-    AuthorizeConnection, AuthorizeNew, Callback, CallbackOutcome, Claimant, ConnectError, ConnectLink,
-    Connected, ParkedConnect,
+    AuthorizeConnection, AuthorizeNew, Callback, CallbackOutcome, Claimant, Completed, ConnectError,
+    ConnectLink, Connected, ParkedConnect,
 };
 pub use connections::{AddConnection, ConnectionView};
+pub use deletes::{Leaving, UNDO_FOR};
 pub use details::{ConnectionDetail, ConnectionFilter};
 pub use devices::{BeginDevice, DeviceBegun, DeviceProgress, DeviceStatus};
 pub use error::BrokerError;
 pub use import::{Expiry, Given, Imported, NewImport};
 pub use key_admin::{KeyAdmin, KeyError, KeyStatus};
+pub use links::{
+    Embedding, LinkAsk, LinkEnd, LinkError, LinkPage, LinkService, LinkStatus, LinkVisit, MadeLink, NewLink,
+    Opener, ReturnPlace, Visitor, WebOrigin,
+};
 pub use metrics::Metrics;
+pub use offers::{Offer, ScopeOffer, SettingOffer, Way};
 pub use overview::{EventFilter, EventsPage, Overview, ProviderOverview};
-pub use portable::{ExportSecret, ExportWanted, Exported, ImportedFile, PortableError};
+pub use portable::{ExportSecret, ExportWanted, Exported, ImportedFile, OwnExport, PortableError};
 pub use refresh::HandedOut;
 pub use roles::{Person, SetupLink};
 pub use services::{Configured, ConfiguredBy, ConfiguredValue, ServiceDetail, ServiceLine, SetClient, SetUp};

@@ -1,7 +1,7 @@
 //! What an operator looks at: how refreshes go by provider, what is about to break, what happened, and how the keys stand. All of
 //! it from the database, so that every process shows the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokenry_model::{Action, Health, Timestamp, UserId, Username, WARN_AHEAD};
 use tokenry_store::EventsWanted;
@@ -196,14 +196,10 @@ impl Broker {
             _ => None,
         };
         let mut names: BTreeMap<i64, Option<String>> = BTreeMap::new();
-        let mut ids = Vec::new();
-        for row in &rows {
-            ids.extend([row.entry.actor_id, row.entry.owner].into_iter().flatten());
-        }
+        let ids: BTreeSet<i64> =
+            rows.iter().flat_map(|row| [row.entry.actor_id, row.entry.owner]).flatten().collect();
         for id in ids {
-            if !names.contains_key(&id) {
-                names.insert(id, self.name_of(Some(UserId::new(id))).await?);
-            }
+            names.insert(id, self.name_of(Some(UserId::new(id))).await?);
         }
         let name = |id: Option<i64>| id.and_then(|id| names.get(&id).cloned().flatten());
         let line = |row: tokenry_store::AuditRow| {

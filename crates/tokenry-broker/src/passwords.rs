@@ -130,6 +130,11 @@ impl Drop for SigningUp<'_> {
 }
 
 impl Turn<'_> {
+    /// The place itself, for work that goes on when the caller hangs up.
+    pub(crate) fn place(&self) -> Arc<OwnedSemaphorePermit> {
+        Arc::clone(&self.permit)
+    }
+
     /// Hashes a password with a fresh salt, to PHC form.
     pub(crate) async fn hash(&self, password: &SecretString) -> Result<String, BrokerError> {
         let mut salt = [0; 16];

@@ -140,7 +140,9 @@ impl Broker {
             // An answer of ours that the database did not take yet goes first: its refresh token is the one that counts.
             self.write_waiting(seen.id).await?;
             // Between the caller's look and this one another refresh may have landed.
-            let Some(connection) = self.reread(seen).await? else {
+            let owned = self.store.find_connection(seen.user_id, seen.id).await?;
+            // Nobody begins a refresh of what waits to be deleted.
+            let Some(connection) = owned.filter(|o| o.delete_at.is_none()).and_then(|o| o.connection) else {
                 return Err(BrokerError::NoSuchConnection);
             };
             if connection.generation != seen.generation || connection.state.is_out_of_our_hands() {

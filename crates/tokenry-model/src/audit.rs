@@ -45,6 +45,14 @@ words! {
         ConnectPark = "connect.park",
         /// A waiting grant was not wanted.
         ConnectAbandon = "connect.abandon",
+        /// A connect link was made.
+        LinkMake = "link.make",
+        /// A browser opened a connect link first, and has it from then on.
+        LinkOpen = "link.open",
+        /// Its owner took a connect link over into another browser.
+        LinkTake = "link.take",
+        /// A connect link was spent on a connection.
+        LinkUse = "link.use",
         /// An account was connected.
         Connect = "connection.connect",
         /// The account of a connection was connected again.
@@ -61,6 +69,10 @@ words! {
         Revoke = "connection.revoke",
         /// A connection was deleted.
         Delete = "connection.delete",
+        /// A connection was taken out of service, to be deleted in a short while.
+        DeleteLater = "connection.delete_later",
+        /// A delete was taken back before it was carried out.
+        DeleteUndo = "connection.delete_undo",
         /// A connection was looked at. Only refusals are written down.
         View = "connection.view",
         /// An access token was refreshed.
@@ -79,6 +91,8 @@ words! {
         SignOut = "user.sign_out",
         /// Somebody changed their password.
         ChangePassword = "user.change_password",
+        /// Somebody took their own connections out, in a sealed file.
+        ExportOwn = "user.export",
         /// A request came without a good access token, or its session had ended. Only refusals are written down.
         Access = "user.access",
         /// The operator added a user.

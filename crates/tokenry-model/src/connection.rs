@@ -297,7 +297,7 @@ impl Connection {
 
     /// What was asked for and not granted: a person may untick a box.
     pub fn missing_scopes(&self) -> Scopes {
-        self.requested.iter().filter(|scope| !self.scopes.contains(scope)).collect()
+        self.requested.without(&self.scopes)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    ConnectionId, ConnectionName, ProviderId, Scopes, Sealed, Timestamp, UnknownState, UserId, Values,
+    ConnectionId, ConnectionName, LinkId, ProviderId, Scopes, Sealed, Timestamp, UnknownState, UserId, Values,
 };
 
 /// The SHA-256 of a flow's `state`. The state itself is only in the browser's address bar.
@@ -130,4 +130,6 @@ pub struct Flow {
     pub name: Option<ConnectionName>,
     /// The connection that is to be renewed, with the same account; `None`: that of the account that comes, or a new one.
     pub connection: Option<ConnectionId>,
+    /// The connect link that it was begun with.
+    pub link: Option<LinkId>,
 }

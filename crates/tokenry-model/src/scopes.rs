@@ -38,6 +38,12 @@ impl Scopes {
         self.0.iter().any(|s| s == scope)
     }
 
+    /// Those that are not in the other list.
+    #[must_use]
+    pub fn without(&self, others: &Self) -> Self {
+        self.iter().filter(|scope| !others.contains(scope)).collect()
+    }
+
     /// The scopes one by one.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)

@@ -74,6 +74,11 @@ impl Provider {
         names
     }
 
+    /// Whether the operator has fixed this setting for all connections.
+    pub fn is_fixed(&self, name: &str) -> bool {
+        self.fixed.contains_key(name)
+    }
+
     /// Checks the settings of a new connection, and completes them by what the operator fixed and by the defaults.
     ///
     /// # Errors

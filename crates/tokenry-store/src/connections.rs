@@ -57,6 +57,8 @@ pub struct Owned {
     pub session_epoch: i64,
     /// The connection, if this user has one of that id.
     pub connection: Option<Connection>,
+    /// From when on it is to be deleted, if so: then it is out of service, and only its owner's pages show it.
+    pub delete_at: Option<Timestamp>,
 }
 
 /// What one query says about a caller and all of their connections.
@@ -268,13 +270,14 @@ impl Store {
         run.await?
     }
 
-    /// A user's connection and the user's session epoch, in one query. Nothing if there is no such user.
+    /// A user's connection, be it one that waits to be deleted, and the user's session epoch, in one query. Nothing if there
+    /// is no such user.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away or the row cannot be read.
     pub async fn find_connection(&self, user: UserId, id: ConnectionId) -> Result<Option<Owned>, StoreError> {
         let sql = concat!(
-            "SELECT u.session_epoch, ",
+            "SELECT u.session_epoch, c.delete_at, ",
             columns!(),
             " FROM users u LEFT JOIN connections c ON c.id = $2 AND c.user_id = u.id AND c.deleted_at IS NULL \
              WHERE u.id = $1"
@@ -283,17 +286,18 @@ impl Store {
             let row = sqlx::query(sql).bind(user.get()).bind(id.get()).fetch_optional(pool).await?;
             let Some(row) = row else { return Ok(None) };
             let session_epoch = row.try_get("session_epoch")?;
+            let delete_at = at(row.try_get("delete_at")?);
             let there: Option<i64> = row.try_get("id")?;
             let connection = match there {
                 Some(_) => Some(ConnectionRow::from_row(&row)?.try_into()?),
                 None => None,
             };
-            Ok(Some(Owned { session_epoch, connection }))
+            Ok(Some(Owned { session_epoch, connection, delete_at }))
         })
     }
 
-    /// A user's connections with an id above `after`, oldest first, at most `limit`; and the user's session epoch, in the
-    /// same query. Nothing if there is no such user.
+    /// A user's connections with an id above `after`, oldest first, at most `limit`, without those that wait to be deleted;
+    /// and the user's session epoch, in the same query. Nothing if there is no such user.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away or a row cannot be read.
@@ -309,7 +313,8 @@ impl Store {
             // The limit is inside, next to the index: outside, PostgreSQL sorts all that the user has.
             " FROM users u LEFT JOIN (SELECT ",
             columns!(),
-            " FROM connections c WHERE c.user_id = $1 AND c.deleted_at IS NULL AND c.id > $2 ORDER BY c.id LIMIT $3) c \
+            " FROM connections c WHERE c.user_id = $1 AND c.deleted_at IS NULL AND c.delete_at IS NULL AND c.id > $2 \
+             ORDER BY c.id LIMIT $3) c \
              ON c.user_id = u.id WHERE u.id = $1 ORDER BY c.id"
         );
         on!(self, read, |pool| {
@@ -388,7 +393,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE connections SET name = $3, updated_at = $4 \
-                   WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
+                   WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL AND delete_at IS NULL";
         let rows = on!(self, write, |pool| sqlx::query(sql)
             .bind(user.get())
             .bind(id.get())

@@ -7,6 +7,12 @@ use crate::database::{Store, on};
 use crate::error::StoreError;
 use crate::revocations::{HOLD_GRANT, QUEUE_GRANT};
 
+/// Marks a live connection as deleted and wipes its credential. $1 user, $2 connection, $3 now, $4 no bytes.
+pub(crate) const DELETE: &str = "UPDATE connections SET deleted_at = $3, updated_at = $3, sealed_access = $4, \
+    sealed_refresh = NULL, due_at = NULL, renew_at = NULL, keep_at = NULL, generation = generation + 1, \
+    lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
+    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
+
 impl Store {
     /// Writes what a refresh brought, if the connection still has the credential of `generation`. A refresh token that
     /// did not come leaves the old one (RFC 6749 §6). Returns whether it was written.
@@ -98,7 +104,7 @@ impl Store {
 
     /// Gives a connection a new grant for the same account, whatever it held before: a person's consent wins over a
     /// refresh in flight. When no refresh token came, one that was still good stays: many providers give one at the first
-    /// consent only. Returns whether the connection is still there.
+    /// consent only. One that waited to be deleted stays. Returns whether the connection is still there.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away.
@@ -116,7 +122,7 @@ impl Store {
                    sealed_refresh = CASE WHEN $5 = 1 AND kind = 'oauth2' AND state = 'ok' \
                    THEN sealed_refresh ELSE $6 END, \
                    requested_scopes = $7, scopes = $8, settings = $9, expires_at = $10, due_at = $11, renew_at = $12, \
-                   keep_at = $13, ends_at = $14, idle_ends_at = $15, connected_at = $16, updated_at = $16, \
+                   keep_at = $13, ends_at = $14, idle_ends_at = $15, connected_at = $16, updated_at = $16, delete_at = NULL, \
                    failures = 0, retry_at = NULL, refused_at = NULL, generation = generation + 1, \
                    lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
                    WHERE id = $1 AND user_id = $17 AND deleted_at IS NULL";
@@ -201,10 +207,6 @@ impl Store {
         revoke: bool,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let sql = "UPDATE connections SET deleted_at = $3, updated_at = $3, sealed_access = $4, \
-                   sealed_refresh = NULL, due_at = NULL, renew_at = NULL, keep_at = NULL, generation = generation + 1, \
-                   lease_owner = NULL, lease_until = NULL, intent_hash = NULL, intent_at = NULL \
-                   WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
         let rows = on!(self, begin, |tx| {
             if revoke {
                 for sql in [HOLD_GRANT, QUEUE_GRANT] {
@@ -212,7 +214,7 @@ impl Store {
                     sqlx::query(sql).bind(user.get()).bind(id.get()).bind(at).execute(&mut *tx).await?;
                 }
             }
-            let done = sqlx::query(sql)
+            let done = sqlx::query(DELETE)
                 .bind(user.get())
                 .bind(id.get())
                 .bind(now.micros())

@@ -1,7 +1,7 @@
 //! Flows: connects that have begun.
 
 use tokenry_model::{
-    ConnectionId, ConnectionName, Flow, FlowKind, FlowStage, ProviderId, Scopes, Sealed, StateHash,
+    ConnectionId, ConnectionName, Flow, FlowKind, FlowStage, LinkId, ProviderId, Scopes, Sealed, StateHash,
     Timestamp, UserId,
 };
 
@@ -54,12 +54,13 @@ pub(crate) struct FlowRow {
     settings: String,
     name: Option<String>,
     connection_id: Option<i64>,
+    link_hash: Option<Vec<u8>>,
 }
 
 macro_rules! columns {
     () => {
         "state_hash, user_id, token_type, provider, redirect_uri, token_url, scopes, sealed_secrets, browser_hash, \
-         sealed_grant, expires_at, created_at, kind, settings, name, connection_id"
+         sealed_grant, expires_at, created_at, kind, settings, name, connection_id, link_hash"
     };
 }
 
@@ -88,6 +89,7 @@ impl FlowRow {
                 .connection_id
                 .map(|id| StoreError::check_id("flows of user", self.user_id, id).map(ConnectionId::new))
                 .transpose()?,
+            link: self.link_hash.as_deref().map(hash).transpose()?.map(LinkId::new),
         };
         Ok((flow, self.sealed_grant.map(Sealed::new)))
     }
@@ -121,8 +123,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let sql = "INSERT INTO flows (state_hash, user_id, token_type, provider, redirect_uri, token_url, scopes, \
                    sealed_secrets, browser_hash, stage, expires_at, created_at, kind, settings, name, connection_id, \
-                   interval_s, next_poll_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+                   interval_s, next_poll_at, link_hash) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
         on!(self, write, |pool| sqlx::query(sql)
             .bind(&flow.state_hash.as_bytes()[..])
             .bind(flow.user_id.get())
@@ -142,6 +144,7 @@ impl Store {
             .bind(flow.connection.map(ConnectionId::get))
             .bind(pace.map(|(interval_s, _)| interval_s))
             .bind(pace.map(|(_, next)| next.micros()))
+            .bind(flow.link.as_ref().map(|link| &link.as_bytes()[..]))
             .execute(pool)
             .await
             .map(drop))?;

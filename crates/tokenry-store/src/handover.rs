@@ -67,7 +67,8 @@ macro_rules! read_exportable {
 }
 
 impl Store {
-    /// All live connections with an id above `after`, or those of one user, oldest first, at most `limit`.
+    /// All live connections with an id above `after`, or those of one user, oldest first, at most `limit`. None that waits to
+    /// be deleted.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away or a row cannot be read.
@@ -79,7 +80,7 @@ impl Store {
     ) -> Result<Vec<Exportable>, StoreError> {
         let sql = concat!(
             exportable!(),
-            "WHERE c.deleted_at IS NULL AND c.id > $1 AND ($2 = 0 OR c.user_id = $2) ORDER BY c.id LIMIT $3"
+            "WHERE c.deleted_at IS NULL AND c.delete_at IS NULL AND c.id > $1 AND ($2 = 0 OR c.user_id = $2) ORDER BY c.id LIMIT $3"
         );
         on!(self, read, |pool| {
             let user = user.map_or(0, UserId::get);
@@ -88,12 +89,12 @@ impl Store {
         })
     }
 
-    /// One live connection, whoever owns it.
+    /// One live connection, whoever owns it, unless it waits to be deleted.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away or the row cannot be read.
     pub async fn find_exportable(&self, id: ConnectionId) -> Result<Option<Exportable>, StoreError> {
-        let sql = concat!(exportable!(), "WHERE c.deleted_at IS NULL AND c.id = $1");
+        let sql = concat!(exportable!(), "WHERE c.deleted_at IS NULL AND c.delete_at IS NULL AND c.id = $1");
         on!(self, read, |pool| {
             let row = sqlx::query(sql).bind(id.get()).fetch_optional(pool).await?;
             row.as_ref().map(|row| Ok(read_exportable!(row))).transpose()
@@ -115,7 +116,7 @@ impl Store {
                    keep_at = NULL, failures = 0, retry_at = NULL, refused_at = NULL, generation = generation + 1, \
                    lease_until = NULL, intent_hash = NULL, intent_at = NULL \
                    WHERE id = $1 AND generation = $2 AND COALESCE(intent_at, 0) = $3 AND lease_owner IS NULL \
-                   AND deleted_at IS NULL AND kind = 'oauth2' AND state IN ('ok', 'quarantined')";
+                   AND deleted_at IS NULL AND delete_at IS NULL AND kind = 'oauth2' AND state IN ('ok', 'quarantined')";
         let rows = on!(self, write, |pool| sqlx::query(sql)
             .bind(seen.id.get())
             .bind(seen.generation)

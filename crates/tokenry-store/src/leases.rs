@@ -39,7 +39,8 @@ impl Store {
         left: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE connections SET lease_owner = $3, lease_until = $4, intent_hash = $5, intent_at = $6 \
-                   WHERE id = $1 AND generation = $2 AND deleted_at IS NULL AND state IN ('ok', 'quarantined') \
+                   WHERE id = $1 AND generation = $2 AND deleted_at IS NULL AND delete_at IS NULL \
+                   AND state IN ('ok', 'quarantined') \
                    AND (lease_until IS NULL OR lease_until <= $6 OR lease_until = $7) \
                    AND NOT EXISTS (SELECT 1 FROM installation WHERE name = 'moved')";
         let rows = on!(self, write, |pool| sqlx::query(sql)

@@ -103,7 +103,8 @@ impl Store {
         let sql = "SELECT u.session_epoch, c.id, c.name, c.token_type, c.state, c.state_reason, c.sealed_access, \
                    c.created_at, c.updated_at FROM users u LEFT JOIN \
                    (SELECT id, user_id, name, token_type, state, state_reason, sealed_access, created_at, updated_at \
-                   FROM connections WHERE user_id = $1 AND deleted_at IS NULL AND id > $2 ORDER BY id LIMIT $3) c \
+                   FROM connections WHERE user_id = $1 AND deleted_at IS NULL AND delete_at IS NULL AND id > $2 \
+                   ORDER BY id LIMIT $3) c \
                    ON c.user_id = u.id WHERE u.id = $1 ORDER BY c.id";
         let rows: Vec<Row> = on!(self, read, |pool| sqlx::query_as(sql)
             .bind(user.get())
@@ -135,7 +136,7 @@ impl Store {
             // The limit is inside, next to the index: outside, PostgreSQL sorts all that the user has.
             " FROM users u LEFT JOIN (SELECT ",
             columns!(),
-            " FROM connections c WHERE c.user_id = $1 AND c.deleted_at IS NULL AND c.id > $2 \
+            " FROM connections c WHERE c.user_id = $1 AND c.deleted_at IS NULL AND c.delete_at IS NULL AND c.id > $2 \
              AND ($4 = '' OR c.provider = $4) AND ($5 = '' OR c.kind = $5) AND ($6 = '' OR c.state = $6) \
              AND ($7 = '' OR c.account_id = $7 OR c.account_label = $7) ORDER BY c.id LIMIT $3) c \
              ON c.user_id = u.id WHERE u.id = $1 ORDER BY c.id"

@@ -44,7 +44,7 @@ static QUERIES: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| {
         format!(
             "SELECT c.id, c.user_id, u.session_epoch, c.sealed_access, c.expires_at, c.due_at, \
              COALESCE(c.last_refreshed_at, c.connected_at) FROM connections c JOIN users u ON u.id = c.user_id \
-             WHERE c.id IN ({}) AND c.deleted_at IS NULL AND c.state = 'ok'",
+             WHERE c.id IN ({}) AND c.deleted_at IS NULL AND c.delete_at IS NULL AND c.state = 'ok'",
             places.join(", ")
         )
     })

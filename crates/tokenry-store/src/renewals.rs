@@ -55,10 +55,11 @@ impl Store {
     pub async fn list_due(&self, now: Timestamp, read_since: Timestamp) -> Result<Vec<Due>, StoreError> {
         // Two statements, each of which walks an index of its own.
         let to_renew = "SELECT provider, COUNT(*), COUNT(CASE WHEN expires_at <= $1 THEN 1 END) FROM connections \
-                        WHERE deleted_at IS NULL AND renew_at <= $1 \
+                        WHERE deleted_at IS NULL AND delete_at IS NULL AND renew_at <= $1 \
                         AND (last_used_at >= $2 OR COALESCE(connected_at, created_at) >= $2) GROUP BY provider";
         let to_keep = "SELECT provider, COUNT(*), COUNT(CASE WHEN expires_at <= $1 THEN 1 END) FROM connections \
-                       WHERE deleted_at IS NULL AND keep_at <= $1 AND NOT (renew_at IS NOT NULL AND renew_at <= $1 \
+                       WHERE deleted_at IS NULL AND delete_at IS NULL AND keep_at <= $1 \
+                       AND NOT (renew_at IS NOT NULL AND renew_at <= $1 \
                        AND ((last_used_at IS NOT NULL AND last_used_at >= $2) \
                        OR COALESCE(connected_at, created_at) >= $2)) GROUP BY provider";
         let mut found: BTreeMap<String, (i64, i64)> = BTreeMap::new();
@@ -86,7 +87,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database is away or a row cannot be read.
     pub async fn list_ending(&self, now: Timestamp, until: Timestamp) -> Result<Vec<Ending>, StoreError> {
-        let sql = "SELECT provider, COUNT(*) FROM connections WHERE deleted_at IS NULL AND state = 'ok' \
+        let sql = "SELECT provider, COUNT(*) FROM connections WHERE deleted_at IS NULL AND delete_at IS NULL AND state = 'ok' \
                    AND ends_at > $1 AND ends_at <= $2 GROUP BY provider";
         let rows: Vec<(String, i64)> = on!(self, read, |pool| sqlx::query_as(sql)
             .bind(now.micros())
@@ -116,14 +117,14 @@ impl Store {
         let to_renew = concat!(
             "SELECT ",
             columns!(),
-            " FROM connections c WHERE c.provider = $1 AND c.deleted_at IS NULL AND c.renew_at <= $2 \
+            " FROM connections c WHERE c.provider = $1 AND c.deleted_at IS NULL AND c.delete_at IS NULL AND c.renew_at <= $2 \
              AND (c.last_used_at >= $3 OR COALESCE(c.connected_at, c.created_at) >= $3) \
              AND (c.lease_until IS NULL OR c.lease_until <= $2) ORDER BY c.renew_at LIMIT $4"
         );
         let to_keep = concat!(
             "SELECT ",
             columns!(),
-            " FROM connections c WHERE c.provider = $1 AND c.deleted_at IS NULL AND c.keep_at <= $2 \
+            " FROM connections c WHERE c.provider = $1 AND c.deleted_at IS NULL AND c.delete_at IS NULL AND c.keep_at <= $2 \
              AND NOT (c.renew_at IS NOT NULL AND c.renew_at <= $2 \
              AND ((c.last_used_at IS NOT NULL AND c.last_used_at >= $3) \
              OR COALESCE(c.connected_at, c.created_at) >= $3)) \

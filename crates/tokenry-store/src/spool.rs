@@ -83,6 +83,15 @@ impl Spool {
         Self(directory)
     }
 
+    /// A file without a name, for bytes that are gone when it is closed.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn scratch(&self) -> io::Result<fs::File> {
+        self.make_directory()?;
+        tempfile::tempfile_in(&self.0)
+    }
+
     /// Sets room aside for the moment when the disk is full, as far as that was not done yet.
     ///
     /// # Errors

@@ -35,6 +35,7 @@ http.trust_env = False
 passwords = {role: password for role, (_, password) in WORLD["users"].items()}
 tokens = {}
 flows = []
+links = []
 counts = collections.defaultdict(collections.Counter)
 
 
@@ -106,6 +107,8 @@ def real_path(case, luck):
         path["id"] = fresh_connection() if ends and is_own else luck.choice(WORLD["ids"])
     if "flow" in path and flows and luck.random() < 0.8:
         path["flow"] = luck.choice(flows)
+    if "link" in path and links and luck.random() < 0.8:
+        path["link"] = luck.choice(links)
 
 
 def real_body(case, luck):
@@ -131,6 +134,11 @@ def real_body(case, luck):
         body.pop("scopes", None)
         if "service" in body:
             body["service"] = "sandbox"
+    elif name.endswith("/connect/links") and luck.random() < 0.6:
+        # No origin and no return address is allowed here, and most words are no service.
+        body.pop("origin", None)
+        body.pop("return_to", None)
+        body["services"] = [luck.choice(["sandbox", "old"])]
     case.body = body
 
 
@@ -163,6 +171,8 @@ def after_call(context, case, response):
         passwords[role_of(case)] = case.body["new_password"]
     elif name.endswith("/connections/device"):
         flows.append(response.json()["id"])
+    elif name.endswith("/connect/links"):
+        links.append(response.json()["id"])
 
 
 @schemathesis.check

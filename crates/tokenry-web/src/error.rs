@@ -135,6 +135,7 @@ impl From<&BrokerError> for ApiError {
             BrokerError::SignupClosed => say(StatusCode::FORBIDDEN, "signup_closed"),
             BrokerError::NoSuchConnection => say(StatusCode::NOT_FOUND, "no_such_connection"),
             BrokerError::NoSuchDeviceFlow => say(StatusCode::NOT_FOUND, "no_such_device_flow"),
+            BrokerError::NoSuchLink => say(StatusCode::NOT_FOUND, "no_such_link"),
             BrokerError::Field { .. } | BrokerError::Setting { .. } => {
                 say(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field")
             }

@@ -15,6 +15,7 @@ use crate::connections::{AddBody, NameBody, TokenBody, min_valid_for, paging};
 use crate::details::Asked;
 use crate::error::ApiError;
 use crate::imports::ImportBody;
+use crate::links::LinkBody;
 use crate::{address, extract, pages};
 
 /// A status, and the words that go with it.
@@ -49,6 +50,7 @@ pub fn bodies(body: &[u8]) -> Vec<Result<(), Refusal>> {
         as_a::<BeginBody>(body),
         as_a::<AgainBody>(body),
         as_a::<CallBody>(body),
+        as_a::<LinkBody>(body),
     ]
 }
 

@@ -24,7 +24,10 @@ use crate::openapi::{Description, add_common_errors};
 use crate::pages::Visit;
 use crate::requests::{self, RequestMetrics};
 use crate::serve::{Limits, Lines};
-use crate::{accounts, audit, begin, calls, connect, connections, details, health, imports, pages};
+use crate::{
+    accounts, audit, begin, calls, connect, connect_js, connections, cors, details, health, imports, links,
+    pages,
+};
 
 /// The largest body, in bytes: a token of 64 KiB, every byte of it escaped, and some room.
 pub(crate) const MAX_BODY: usize = 512 * 1024;
@@ -109,6 +112,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(begin::authorize_again))
         .routes(routes!(begin::begin_device))
         .routes(routes!(begin::poll_device))
+        .routes(routes!(links::make))
+        .routes(routes!(links::status))
         .routes(routes!(imports::import, details::list))
         .routes(routes!(details::detail))
         .routes(routes!(details::revoke))
@@ -149,6 +154,11 @@ pub fn router(parts: WebParts) -> Router {
         turns: Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS)),
     }));
     let (api, _) = api().split_for_parts();
+    let mut api = api.route("/connect.js", get(connect_js::script));
+    if let Some(cors) = cors::layer(&app.broker.settings().embedding.origins) {
+        // Else the refusal of a method, set further out, would come before the answer to a preflight.
+        api = api.method_not_allowed_fallback(method_not_allowed).layer(cors);
+    }
     api.merge(pages::router(&app))
         .route("/openapi.json", get(openapi_document))
         .merge(pages::assets())

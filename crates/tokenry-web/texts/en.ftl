@@ -48,6 +48,24 @@ notice-signed-out = You are signed out of this browser.
 ## The account
 account-title = Account
 account-heading = Your account
+account-signed-in = Signed in here since
+account-session-ends = This sign-in ends by
+account-password = Change the password
+account-current = Current password
+account-new = New password
+account-new-hint = At least 8 characters. Everything that is signed in as you is signed out, except this browser.
+account-password-submit = Change the password
+account-export = Take your connections with you
+account-export-text = Download your connections as a file that only your passphrase opens. Another Tokenry can import it. Everything here stays in service.
+account-export-rotating = Of accounts whose access is renewed in a way that only one place can do, a copy goes along that ends by itself within hours. To hand those over for good, ask the operator.
+account-export-password = Your password
+account-passphrase = A passphrase for the file
+account-passphrase-hint = At least 12 characters. Without it nobody can open the file, and we do not keep it.
+account-export-submit = Download the file
+account-sessions = Sign out everywhere
+account-sessions-text = Ends every sign-in and every access token of this account, in all browsers and programs, at once. Your connections stay.
+account-sign-out-everywhere = Sign out everywhere
+account-activity = Recent activity
 
 ## Leaving for a service
 leave-title = To { $service }
@@ -59,13 +77,17 @@ leave-link = Continue to { $service }
 connected-title = { $service } is connected
 connected-new = Connected
 connected-renewed = Renewed
-connected-account = The account
-connected-some-account = The account
-connected-kept = was connected before; its connection was renewed and keeps its id.
-connected-yours = now belongs to your Tokenry account.
+connected-kept = This { $service } account was connected before. Its connection was renewed, and keeps its id.
+connected-yours = This { $service } account now belongs to your Tokenry account. Programs you allow can use it; nobody has to see its password.
 connected-id = Connection
 connected-name = Name
 connected-owner = Tokenry account
+connected-as = Connected as
+connected-granted = What was granted
+connected-missing-hint = You can allow this later: open the connection and choose “Add access”.
+connected-until = Must be connected again by
+connected-no-end = No end is known; it is kept fresh
+connected-look = See the connection
 connected-close = You can close this page.
 
 ## A grant that came back in another browser
@@ -105,6 +127,55 @@ wrong-account-next = Nothing was stored. Ask for a new link, sign in at the serv
 not-completed-title = The service did not complete the connection
 not-completed-next = Ask for a new link and try again. If it happens again, tell the operator of this server what is written here.
 
+## Connect links
+link-title = Connect an account
+link-heading = Connect an account
+link-who = The Tokenry account
+link-receives = gets the access.
+link-warning = Is that not you, or did somebody you do not know send you this? Then close this page: nothing has happened yet.
+link-not-you = You are signed in here as { $name }, and what you connect on this page goes to { $username }, not to you.
+link-search = Find a service
+link-search-button = Search
+link-nothing = No service here goes by that.
+link-connect = Connect { $service }
+link-more = { $count ->
+    [one] There is one more: search for it.
+   *[other] There are { $count } more: search for yours.
+}
+link-until = This page is good until
+link-service-title = Connect { $service }
+link-such-as = Such as { $example }
+link-back-to-services = Other services
+link-unopened = The link works in one browser only: the one in which you choose to continue.
+link-unopened-title = Continue in this browser?
+link-unopened-button = Continue
+link-framed = It opens in a window of its own: inside another page, your browser cannot show that it is you.
+link-framed-title = Connect an account
+link-framed-button = Open in a new window
+link-take = The link was opened in another browser first. You are signed in as its owner, so you may go on here; it stops working there.
+link-take-title = Go on in this browser?
+link-take-button = Go on here
+link-confirm = The link was opened in another browser first, and works only there. Here it works for its owner: sign in as { $username } to go on.
+link-confirm-title = Is this Tokenry account yours?
+link-confirm-button = Sign in as { $username }
+link-stranger = The link was opened in another browser first, and works only there. Here it works for its owner: sign out, and sign in as { $username } to go on.
+link-stranger-title = Is this Tokenry account yours?
+link-stranger-button = Sign out
+link-finishing-title = One moment
+link-finishing-next = Look again in a moment. If nothing comes of it, ask for a new link.
+link-ended-title = This link does not work any more
+link-ended-next = Ask for a new link and open it within ten minutes.
+link-elsewhere-title = This link works in another browser
+link-elsewhere-next = Go on there, or ask for a new link.
+link-other-service-title = This link is for another service
+link-other-service-next = Go back and choose one of the services that it shows, or ask for a new link.
+link-end-not = Not connected
+link-end-as = Connected as
+link-end-back = Back to { $place }
+link-end-close = You can close this window.
+link-end-again = Try again
+link-end-next = Nothing was stored. Try again, or go back to where you came from.
+
 ## What could not be done
 problem-title = That did not work
 problem-next = Go back, change what is wrong, and try again.
@@ -120,6 +191,201 @@ too-large = What was sent is larger than we take. Nothing was changed.
 too-large-title = That is too much
 too-large-next = Go back and send less.
 
+## Pages of more than one
+page-first = Back to the first
+page-next = Next page
+
+## What was done
+notice-signed-out-everywhere = You are signed out everywhere.
+notice-password-changed = Your password is changed. Everything else that was signed in as you is signed out.
+notice-connected = It is connected.
+notice-renamed = It has its new name.
+notice-revoked = The access was taken back. The connection stays, and can be connected again.
+notice-undone = It is kept. Nothing was deleted.
+
+## Where a connection stands
+standing-ok = In order
+standing-expiring = Ends soon
+standing-reconnect = Connect again
+standing-quarantined = Set aside
+standing-handed-over = Handed over
+standing-revoked = Taken back
+
+## My connections
+connections-title = My connections
+connections-new = Connect an account
+connections-search = Find by name, account or service
+connections-state = State
+connections-any-state = Any
+connections-find = Find
+connections-none-found = No connection fits
+connections-show-all = Show all of them
+connections-empty-title = Nothing is connected yet
+connections-empty = Connect an account once, and the programs you allow get working access from here on. You can take it back at any time.
+connections-empty-start = Choose a service
+connections-used = Used
+connections-refreshed = Refreshed
+connections-reconnect-by = Connect again by
+connections-never = not yet
+connections-reconnect = Connect again
+
+## A connection that is being deleted
+leaving-text = Being deleted:
+leaving-undo = Undo
+leaving-badge = Being deleted
+leaving-when = It is deleted at
+leaving-meanwhile = Until then nobody gets its access, and you can still keep it.
+leaving-keep = Keep it
+undo-late = The connection is deleted already, or it was never to be.
+undo-late-title = There is nothing to undo
+undo-late-next = Connecting the account again makes a new connection.
+
+## A connection
+connection-reconnect = Connect again
+connection-ends = Its access ends for good at
+connection-ends-next = Only you can renew it: connect the account again before then. The connection keeps its number.
+connection-rename = Rename
+connection-name = Name
+connection-rename-submit = Save the name
+connection-facts = About it
+connection-service = Service
+connection-account = Account
+connection-kind = Kind
+connection-id = Number for programs
+connection-connected = Connected
+connection-used = Last used
+connection-refreshed = Last refreshed
+connection-token-ends = Its token lives until
+connection-reconnect-by = Connect again by
+connection-access = What it may do
+connection-missing = Asked for and not granted
+connection-add = Add access
+connection-add-text = You are sent to { $service } to allow more. What is allowed now stays.
+connection-add-known = What else
+connection-add-submit = Ask { $service }
+connection-activity = Who used it, and what else happened
+connection-end = End it
+scopes-other = Other scopes
+scopes-other-hint = For experts: names of scopes, with spaces between them.
+kind-oauth = Allowed at the service
+kind-api-key = API key
+kind-basic = User name and password
+kind-client = A program's own id and secret
+kind-plain = Pasted token
+revoke-title = Take the access back and keep the connection
+revoke-text = The access is wiped here, and programs get none from then on. Connecting the account again brings the connection back, with its name and its number.
+revoke-submit = Take the access back
+delete-title = Delete this connection
+delete-text = The connection is taken out of service at once, and wiped after half a minute.
+delete-is-told = { $service } is told to end the access that it gave.
+delete-is-not-told = { $service } has no way to be told from here: to end the access there too, remove the app in your account's settings.
+delete-is-pasted = What you had given is wiped here. It stays good at { $service } until you end it there.
+delete-submit = Delete it
+delete-undo = You have half a minute to undo it.
+
+## What happened
+doings-none = Nothing yet.
+doings-older = Older
+doings-times = { $count } times
+doings-not = not done: { $why }
+who-you = You
+who-server = This server
+who-operator = The operator
+who-nobody = Somebody who was not signed in
+who-other = Somebody else
+did-token-read = A program got the token
+did-token-list = A program got the list with all tokens
+did-call-authorize = A program got a header for one call
+did-call-proxy = A program called the service
+did-connect-begin = A link for connecting was made
+did-connect-park = A connect came back in another browser
+did-connect-abandon = A connect was not wanted
+did-link-make = A program made a link for you
+did-link-open = A link was opened
+did-link-take = A link was taken over into another browser
+did-link-use = A link was used
+did-connect = Connected
+did-reconnect = Connected again
+did-add = Added with a pasted token
+did-import = Added with what you brought
+did-rename = Renamed
+did-replace = The token was replaced
+did-revoke = The access was taken back
+did-delete = Deleted
+did-delete-later = Delete was asked for
+did-delete-undo = Delete was taken back
+did-view = Somebody tried to look
+did-refresh = The token was refreshed
+did-grant-revoke = The service was told that the access is over
+did-sign-up = The account was created
+did-log-in = Signed in
+did-renew-session = A program renewed its access token
+did-log-out = Signed out everywhere
+did-sign-out = Signed out of a browser
+did-change-password = The password was changed
+did-export = Connections were downloaded as a sealed file
+did-access = A request without a good token
+did-user-create = The operator created the account
+did-password-set = The operator set the password
+
+## The catalogue
+catalogue-title = Connect
+catalogue-heading = What would you like to connect?
+catalogue-search = Find a service
+catalogue-category = Category
+catalogue-all = All
+catalogue-find = Find
+catalogue-count = { $count ->
+    [one] One service
+   *[other] { $count } services
+  }
+catalogue-none = No service fits
+catalogue-none-next = Try another word, or ask the operator: a service can be added with a small file.
+catalogue-show-all = Show all services
+way-consent = Ready
+way-api-key = With a key
+way-basic = With a password
+way-client = With an id and a secret
+way-closed = Not set up here
+
+## One service
+service-title = Connect { $service }
+service-consent = You are sent to { $service }, which asks what may be shared. You can take it back at any time.
+service-paste = A token that you made at { $service } yourself can be kept here and handed to your programs as it is. Nobody can renew it.
+service-bring = { $service } works with something you bring along: { $what }.
+service-make = Make one there: { $what }
+service-docs = How { $service } explains it
+service-example = Such as { $example }
+service-more = More choices
+service-name = A name for it
+service-name-hint = Leave it empty, and it is called after the service and the account.
+service-scopes = What to ask for
+service-continue = Continue to { $service }
+service-device = Allow it on another device
+service-keep = Keep it
+service-sealed = It is sealed before it is stored, and never shown on a page.
+field-client-id = Client id
+field-client-secret = Client secret
+field-token = Token
+closed-title = { $service } is not set up on this server
+closed-operator = It takes an application that you register there once. The page of the service shows what to register, and the address to paste.
+closed-set-up = Set up { $service }
+closed-ask = Ask the operator of this server to set it up. It takes them a few minutes, once for everybody.
+closed-paste = I have a token that I made there myself
+
+## Allowing it on another device
+device-title = Allow { $service } on another device
+device-open = On any device, open
+device-type = Type this code there:
+device-back = Allow the access, and come back here.
+device-done = I have allowed it
+device-pending = { $service } has not heard a yes yet. Finish there first, then press the button again.
+device-declined-title = { $service } was not connected, because the request was declined there
+device-expired-title = The code for { $service } has expired
+device-again = Nothing was stored. You can begin again.
+
+## Where a way ends
+dead-end-again = Try again
 ## Operating: the frame, and how the server does
 operator-title = Operator
 operator-nav = Operator's pages

@@ -47,6 +47,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<(Bro
         audit_keep: config.audit_keep,
         audit_queue: config.audit_queue,
         quotas: config.quotas,
+        embedding: config.embedding.clone(),
     };
     let spool = Spool::new(config.data_dir.join("spool"));
     let parts = BrokerParts { store, master: found.key, catalogue, oauth, clock, random, settings, spool };

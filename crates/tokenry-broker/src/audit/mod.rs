@@ -81,6 +81,8 @@ const fn weight(action: Action) -> Weight {
         Action::ConnectBegin
         | Action::ConnectPark
         | Action::ConnectAbandon
+        | Action::LinkOpen
+        | Action::LinkUse
         | Action::Refresh
         | Action::GrantRevoke => Weight::Passing,
         Action::View | Action::Access => Weight::Look,

@@ -21,6 +21,7 @@ pub(crate) fn reason_of(error: &BrokerError) -> Option<(AuditOutcome, &'static s
         BrokerError::SignupClosed => (Refused, "signup_closed"),
         BrokerError::NoSuchConnection => (Refused, "no_such_connection"),
         BrokerError::NoSuchDeviceFlow => (Refused, "no_such_device_flow"),
+        BrokerError::NoSuchLink => (Refused, "no_such_link"),
         BrokerError::TooManyAttempts { .. } => (Refused, "too_many_attempts"),
         BrokerError::ReconnectRequired { .. } => (Refused, "reconnect_required"),
         BrokerError::CredentialRefused { .. } => (Refused, "credential_refused"),
@@ -45,6 +46,7 @@ pub(crate) fn reason_of_connect(error: &ConnectError) -> Option<(AuditOutcome, &
         ConnectError::Exchange { .. } => (Failed, "exchange_failed"),
         ConnectError::WrongAccount { .. } => (Refused, "wrong_account"),
         ConnectError::ConnectedElsewhere { .. } => (Refused, "connected_elsewhere"),
+        ConnectError::LinkEnded => (Refused, "ended_link"),
         ConnectError::Broker(error) => return reason_of(error),
     })
 }

@@ -10,11 +10,12 @@ use tokenry_oauth::{Exchange, OAuthError, PkceVerifier, Provider, TokenSet};
 use tokenry_store::{FlowClaim, NewCredential};
 use url::Url;
 
-use super::{Callback, CallbackOutcome, Claimant, ConnectError, SecretsIn};
+use super::{Callback, CallbackOutcome, Claimant, Completed, ConnectError, SecretsIn};
 use crate::audit::Note;
 use crate::boot::{Broker, hash_of};
 use crate::error::BrokerError;
 use crate::grants::{self, Granted};
+use crate::links::LinkEnd;
 use crate::sessions::ENDED;
 
 /// A flow's secrets are not those of its kind.
@@ -24,24 +25,25 @@ impl Broker {
     /// Ends a connect: the state is spent, the code exchanged, the account named. In the browser that asked for the link, or
     /// one signed in as the same user, the connection is stored; in any other the owner must sign in first.
     ///
-    /// # Errors
-    /// [`ConnectError`]; nothing is stored then.
-    pub async fn complete(
-        &self,
-        callback: Callback,
-        claimant: Claimant,
-    ) -> Result<CallbackOutcome, ConnectError> {
+    /// [`Completed::outcome`] says how it ended; nothing is stored if that is an error.
+    pub async fn complete(&self, callback: Callback, claimant: Claimant) -> Completed {
         let broker = self.clone();
-        self.untorn(async move { broker.complete_alone(callback, &claimant).await }).await
+        let whole = self.untorn(async move { Ok(broker.complete_alone(callback, &claimant).await) }).await;
+        whole.unwrap_or_else(|error| Completed { outcome: Err(error), link: None })
     }
 
-    async fn complete_alone(
-        &self,
-        callback: Callback,
-        claimant: &Claimant,
-    ) -> Result<CallbackOutcome, ConnectError> {
+    async fn complete_alone(&self, callback: Callback, claimant: &Claimant) -> Completed {
         let mut note = Note::new(Actor::Anonymous, Action::Connect).from(claimant.from.clone());
-        let ended = self.end_flow(callback, claimant, &mut note).await;
+        let mut link = None;
+        let ended = self.end_flow(callback, claimant, &mut note, &mut link).await;
+        Completed { outcome: self.noted_callback(note, ended).await, link }
+    }
+
+    async fn noted_callback(
+        &self,
+        note: Note,
+        ended: Result<CallbackOutcome, ConnectError>,
+    ) -> Result<CallbackOutcome, ConnectError> {
         match ended {
             Ok(CallbackOutcome::Connected(connected)) => {
                 Ok(CallbackOutcome::Connected(self.noted_connect(note, Ok(connected)).await?))
@@ -62,13 +64,36 @@ impl Broker {
         callback: Callback,
         claimant: &Claimant,
         note: &mut Note,
+        link_end: &mut Option<LinkEnd>,
     ) -> Result<CallbackOutcome, ConnectError> {
         // Before the state is spent: what it takes to go on is known then.
         self.fresh_services().await?;
         let flow = self.claim_flow(callback.state.as_deref()).await?;
         (note.owner, note.provider) = (Some(flow.user_id), Some(flow.provider.clone()));
+        // Before anything is exchanged: of several connects that were begun with one link, one ends.
+        let link = self.claim_link_of(&flow).await?;
+        let has = link.as_ref().map(|link| link.browser_hash);
+        let mut ended = self.finish_flow(&flow, has, &callback, claimant, note).await;
+        if let Some(link) = link {
+            *link_end = self.end_link(link, &flow, note, &ended).await;
+            if let Ok(CallbackOutcome::Connected(connected)) = &mut ended {
+                connected.link.clone_from(link_end);
+            }
+        }
+        ended
+    }
+
+    /// `link_browser`: of a flow that was begun with a connect link, the browser that has that.
+    async fn finish_flow(
+        &self,
+        flow: &Flow,
+        link_browser: Option<Option<[u8; 32]>>,
+        callback: &Callback,
+        claimant: &Claimant,
+        note: &mut Note,
+    ) -> Result<CallbackOutcome, ConnectError> {
         let provider = self.provider_with(&flow.provider, &flow.values)?;
-        let granted = self.take_grant(&provider, &flow, &callback).await.inspect_err(|error| {
+        let granted = self.take_grant(&provider, flow, callback).await.inspect_err(|error| {
             let outcome = if matches!(error, ConnectError::Declined { .. }) { "declined" } else { "failed" };
             self.metrics.connected(provider.id.as_str(), outcome);
             tracing::warn!(provider = %provider.id, user = %flow.user_id, %error, "a connect failed");
@@ -76,18 +101,20 @@ impl Broker {
         let owner = match self.store.find_user(flow.user_id).await {
             Ok(Some(owner)) => owner,
             other => {
-                self.give_back_later(flow, granted);
+                self.give_back_later(flow.clone(), granted);
                 return Err(other.map_or_else(Into::into, |_| ENDED.into()));
             }
         };
-        if self.is_owner(&flow, &owner, claimant).await {
+        // A link that its owner took into another browser is no longer the first one's.
+        let is_its_browser = link_browser.is_none_or(|has| has == Some(flow.browser_hash));
+        if self.is_owner(flow, is_its_browser, &owner, claimant).await {
             note.actor = Actor::User(owner.id);
-            return Ok(CallbackOutcome::Connected(self.keep_or_give_back(&flow, &provider, granted).await?));
+            return Ok(CallbackOutcome::Connected(self.keep_or_give_back(flow, &provider, granted).await?));
         }
-        match self.park(&flow, &owner, &provider, &granted, claimant).await {
+        match self.park(flow, &owner, &provider, &granted, claimant).await {
             Ok(parked) => Ok(CallbackOutcome::Confirm(parked)),
             Err(error) => {
-                self.give_back_later(flow, granted);
+                self.give_back_later(flow.clone(), granted);
                 Err(error.into())
             }
         }
@@ -256,12 +283,12 @@ impl Broker {
     }
 
     /// Whether the browser that came back is the one that asked, or is signed in as the same user.
-    async fn is_owner(&self, flow: &Flow, owner: &User, claimant: &Claimant) -> bool {
+    async fn is_owner(&self, flow: &Flow, is_its_browser: bool, owner: &User, claimant: &Claimant) -> bool {
         let same_browser = claimant
             .browser
             .as_ref()
             .is_some_and(|cookie| hash_of(cookie.expose_secret()) == flow.browser_hash);
-        if same_browser {
+        if same_browser && is_its_browser {
             return true;
         }
         let Some(cookie) = &claimant.session else { return false };

@@ -73,10 +73,15 @@ impl Broker {
         Ok(Connected {
             id,
             name: name.as_str().to_owned(),
+            provider: provider.id.clone(),
             service: provider.name.clone(),
             account: granted.account.as_ref().and_then(|account| account.label.clone()),
+            granted: granted.credential.scopes.clone(),
+            missing: granted.credential.requested.without(&granted.credential.scopes),
+            reconnect_by: granted.credential.times.reconnect_by(),
             username: place.username.clone(),
             renewed,
+            link: None,
         })
     }
 

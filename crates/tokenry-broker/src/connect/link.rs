@@ -1,7 +1,7 @@
 //! Links at which people connect accounts.
 
 use tokenry_model::{
-    Action, Connection, ConnectionId, ConnectionName, ExposeSecret as _, Flow, FlowKind, Scopes,
+    Action, Connection, ConnectionId, ConnectionName, ExposeSecret as _, Flow, FlowKind, LinkId, Scopes,
     SecretString, StateHash, Values,
 };
 use tokenry_oauth::{AuthorizeRequest, Kind, OAuth, Provider, Readiness};
@@ -37,16 +37,18 @@ pub struct AuthorizeConnection {
 }
 
 /// What a flow is begun with.
-struct Beginning<'a> {
+pub(crate) struct Beginning<'a> {
     /// With the connection's settings filled in.
-    provider: &'a Provider,
-    token_type: String,
-    scopes: Scopes,
-    values: Values,
-    name: Option<ConnectionName>,
-    connection: Option<ConnectionId>,
+    pub(crate) provider: &'a Provider,
+    pub(crate) token_type: String,
+    pub(crate) scopes: Scopes,
+    pub(crate) values: Values,
+    pub(crate) name: Option<ConnectionName>,
+    pub(crate) connection: Option<ConnectionId>,
     /// The cookie of an earlier link, if the browser has one.
-    browser: Option<&'a SecretString>,
+    pub(crate) browser: Option<&'a SecretString>,
+    /// The connect link that it is begun with.
+    pub(crate) link: Option<LinkId>,
 }
 
 /// Where a flow sends the person, and what it keeps.
@@ -96,6 +98,7 @@ impl Broker {
             name: None,
             connection: None,
             browser,
+            link: None,
         };
         self.begin(user.id, beginning).await
     }
@@ -138,8 +141,16 @@ impl Broker {
         let values = fields::settings(&provider, &new.settings)?;
         let provider = filled(&provider, &values)?;
         let token_type = new.service;
-        let beginning =
-            Beginning { provider: &provider, token_type, scopes, values, name, connection: None, browser };
+        let beginning = Beginning {
+            provider: &provider,
+            token_type,
+            scopes,
+            values,
+            name,
+            connection: None,
+            browser,
+            link: None,
+        };
         self.begin(user, beginning).await
     }
 
@@ -189,6 +200,7 @@ impl Broker {
             name: None,
             connection: Some(connection.id),
             browser,
+            link: None,
         };
         self.begin(connection.user_id, beginning).await
     }
@@ -201,7 +213,7 @@ impl Broker {
         }
     }
 
-    async fn begin(
+    pub(crate) async fn begin(
         &self,
         user: tokenry_model::UserId,
         beginning: Beginning<'_>,
@@ -235,6 +247,7 @@ impl Broker {
             values: beginning.values,
             name: beginning.name,
             connection: beginning.connection,
+            link: beginning.link,
         };
         self.store.insert_flow(&flow, now).await?;
         self.forget_oldest_flows(&flow).await?;

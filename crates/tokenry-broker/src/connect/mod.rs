@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokenry_model::{
-    Action, AuditOutcome, ConnectionId, ExposeSecret as _, Flow, Origin, SecretString, StateHash, Timestamp,
-    UserId,
+    Action, AuditOutcome, ConnectionId, ExposeSecret as _, Flow, Origin, ProviderId, Scopes, SecretString,
+    StateHash, Timestamp, UserId,
 };
 use tokenry_oauth::OAuthError;
 use tokenry_store::StoreError;
@@ -23,10 +23,12 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::callback::oauth1_credential;
 pub(crate) use self::keep::Place;
+pub(crate) use self::link::Beginning;
 pub use self::link::{AuthorizeConnection, AuthorizeNew};
 use crate::audit::{Note, reason_of_connect};
 use crate::boot::Broker;
 use crate::error::BrokerError;
+use crate::links::LinkEnd;
 
 /// How long a link is good, and how long a grant waits for its owner to sign in.
 pub(crate) const FLOW_TTL: Duration = Duration::from_mins(10);
@@ -79,14 +81,24 @@ pub struct Connected {
     pub id: ConnectionId,
     /// Its name.
     pub name: String,
+    /// The service, by its id.
+    pub provider: ProviderId,
     /// The service's name.
     pub service: String,
     /// The account at the service, in a word the person knows.
     pub account: Option<String>,
+    /// What was granted.
+    pub granted: Scopes,
+    /// What was asked for and not granted.
+    pub missing: Scopes,
+    /// When it must be connected again if nothing happens meanwhile.
+    pub reconnect_by: Option<Timestamp>,
     /// Whose connection it is.
     pub username: String,
     /// Whether an existing connection was renewed.
     pub renewed: bool,
+    /// How that ended the connect link that it was begun with.
+    pub link: Option<LinkEnd>,
 }
 
 /// A grant that waits for its owner to sign in.
@@ -102,6 +114,15 @@ pub struct ParkedConnect {
     pub handle: SecretString,
     /// The cookie that ties the form to this browser.
     pub browser: SecretString,
+}
+
+/// How a callback ended.
+#[derive(Debug)]
+pub struct Completed {
+    /// What came of it.
+    pub outcome: Result<CallbackOutcome, ConnectError>,
+    /// How that ended the connect link that it was begun with.
+    pub link: Option<LinkEnd>,
 }
 
 /// How a callback ended that did not fail.
@@ -176,6 +197,9 @@ pub enum ConnectError {
         /// Its connection.
         connection: ConnectionId,
     },
+    /// The connect link that it was begun with ended with its owner's sessions.
+    #[error("whoever made this link has signed out since, and their links ended with that")]
+    LinkEnded,
     /// It failed on our side, or the person may not.
     #[error(transparent)]
     Broker(#[from] BrokerError),

@@ -128,6 +128,11 @@ impl Broker {
                     let grant = broker.fresh_parked(&parked)?;
                     broker.store.update_flow_parked(state, &confirm, &of_browser, &grant, until).await?;
                 }
+                let mut kept = kept;
+                if let Ok(connected) = &mut kept {
+                    connected.link =
+                        broker.end_link_of_parked(&parked.flow, &note, Some(connected.id)).await;
+                }
                 broker.noted_connect(note, kept).await
             })
             .await?;
@@ -155,6 +160,7 @@ impl Broker {
         self.fresh_services().await?;
         let mut note = Note::new(Actor::Anonymous, Action::ConnectAbandon).from(from);
         (note.owner, note.provider) = (Some(owner.id), Some(parked.flow.provider.clone()));
+        self.end_link_of_parked(&parked.flow, &note, None).await;
         self.note_parked(note, Action::ConnectAbandon);
         Ok(self.drop_parked(&parked).await?)
     }

@@ -8,6 +8,7 @@
 mod export;
 mod file;
 mod import;
+mod own;
 mod record;
 
 use std::io;
@@ -21,6 +22,7 @@ use crate::error::BrokerError;
 
 pub use export::{ExportWanted, Exported};
 pub use import::ImportedFile;
+pub use own::OwnExport;
 
 /// What an export is sealed with.
 #[derive(Debug)]

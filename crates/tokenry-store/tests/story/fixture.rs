@@ -242,5 +242,6 @@ pub(crate) fn flow(user: UserId, number: u8) -> Flow {
         values: Values::from([("subdomain".to_owned(), "acme".to_owned())]),
         name: None,
         connection: None,
+        link: None,
     }
 }

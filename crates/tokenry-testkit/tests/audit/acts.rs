@@ -237,7 +237,7 @@ async fn refusals_name_who_asked_for_what_and_whose_it_is() {
         world.expect(&["connection.add ok - ada ada 1 spotify"]).await;
         let bob = world.bob.api.clone();
         // Each route that names a user, at another's.
-        let routes: [(Method, &str, Option<&str>, &str); 14] = [
+        let routes: [(Method, &str, Option<&str>, &str); 15] = [
             (Method::GET, "get/connection/1", None, "token.read refused forbidden bob ada 1 spotify"),
             (Method::GET, "connections/1/token", None, "token.read refused forbidden bob ada 1 spotify"),
             (Method::GET, "get/connections", None, "token.list refused forbidden bob ada - -"),
@@ -262,6 +262,7 @@ async fn refusals_name_who_asked_for_what_and_whose_it_is() {
                 Some(r#"{"service":"sandbox"}"#),
                 "connect.begin refused forbidden bob ada - -",
             ),
+            (Method::POST, "connect/links", Some("{}"), "link.make refused forbidden bob ada - -"),
             (
                 Method::POST,
                 "connections/1/authorization",
@@ -385,6 +386,59 @@ async fn connects_and_what_becomes_of_them() {
         let progress = world.ada.api.get(device.header("location")).await.expect(StatusCode::OK);
         assert_eq!(progress.json()["connection"], 3, "{progress:?}");
         world.expect(&[begun, "connection.connect ok - ada ada 3 sandbox"]).await;
+        assert!(!world.text.contains(MARKER), "{}", world.text);
+        assert_whole(&world.app).await;
+    }
+}
+
+#[tokio::test]
+async fn connect_links_and_what_becomes_of_them() {
+    for on in BOTH {
+        let mut world = World::new(on).await;
+        let body = json!({"services": ["sandbox"]});
+        let made = world.post("connect/links", body.clone()).await.expect(StatusCode::CREATED);
+        world.expect(&["link.make ok - ada ada - -"]).await;
+        world.post("connect/links", json!({"services": [MARKER]})).await.expect_error(422, "unknown_service");
+        world.expect(&[]).await;
+        let (mut first, mut other) = (Browser::new(), Browser::new());
+        let page = first.get(made.text("url")).await;
+        world.expect(&["link.open ok - anonymous ada - -"]).await;
+        first.get(made.text("url")).await;
+        other.get(made.text("url")).await;
+        other.get(format!("{}/link/{}", world.app.base(), "A".repeat(43))).await;
+        world.expect(&["link.open refused unknown_link anonymous - - -"]).await;
+
+        let form = page.form_with("service").unwrap();
+        first.submit(&form, &[("service", "spotify")]).await;
+        world.expect(&["connect.begin refused another_service anonymous ada - -"]).await;
+        let leaving = first.submit(&form, &[]).await;
+        world.expect(&["connect.begin ok - anonymous ada - sandbox"]).await;
+        let to_sandbox = |link: &url::Url| link.as_str().starts_with(world.sandbox.base_url());
+        let consent = leaving.links().into_iter().find(to_sandbox).unwrap();
+        first.consent_sandbox(consent, "grace").await;
+        world.expect(&["connection.connect ok - ada ada 1 sandbox", "link.use ok - ada ada 1 sandbox"]).await;
+        first.get(made.text("url")).await;
+        world.expect(&["link.open refused used_link anonymous ada - -"]).await;
+
+        // Its owner takes one over.
+        let made = world.post("connect/links", body).await.expect(StatusCode::CREATED);
+        first.get(made.text("url")).await;
+        let page = other.get(made.text("url")).await;
+        let sign_in =
+            page.links().into_iter().find(|link| link.path() == "/sign-in" && link.query().is_some());
+        let page = other.get(sign_in.unwrap()).await;
+        let form = page.form_with("password").unwrap();
+        let page = other.submit(&form, &[("username", "ada"), ("password", PASSWORD)]).await;
+        let take = page.forms().into_iter().find(|form| form.action.path().ends_with("/take")).unwrap();
+        other.submit(&take, &[]).await;
+        world
+            .expect(&[
+                "link.make ok - ada ada - -",
+                "link.open ok - anonymous ada - -",
+                "user.log_in ok - ada ada - -",
+                "link.take ok - ada ada - -",
+            ])
+            .await;
         assert!(!world.text.contains(MARKER), "{}", world.text);
         assert_whole(&world.app).await;
     }

@@ -17,6 +17,7 @@ const SVG: &str = "image/svg+xml";
 const ASSETS: &[(&str, &str, &str)] = &[
     ("style.css", CSS, include_str!("../../assets/style.css")),
     ("when.js", SCRIPT, include_str!("../../assets/when.js")),
+    ("link.js", SCRIPT, include_str!("../../assets/link.js")),
     ("copy.js", SCRIPT, include_str!("../../assets/copy.js")),
     ("mark.svg", SVG, include_str!("../../assets/mark.svg")),
 ];

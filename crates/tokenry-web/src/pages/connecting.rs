@@ -10,16 +10,17 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use serde::Deserialize;
 use tokenry_broker::{
-    BrokerError, Callback, CallbackOutcome, Claimant, ConnectError, Connected, ParkedConnect,
+    BrokerError, Callback, CallbackOutcome, Claimant, ConnectError, Connected, Offer, ParkedConnect,
 };
 use tokenry_model::{ExposeSecret as _, SecretString};
 
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
 use super::routes::Page;
-use super::{message, page, problem, sentence, texts, worded};
+use super::{link_end, message, page, problem, sentence, texts};
 use crate::browser;
 use crate::error::ApiError;
+use crate::logos::Sheet;
 use crate::router::App;
 
 /// So many parameters besides the standard's are looked at, each with so long a name and value at most.
@@ -39,7 +40,22 @@ pub(super) fn routes() -> Vec<Page> {
 #[template(path = "connected.html")]
 struct ConnectedPage<'a> {
     frame: Frame,
+    sheet: String,
+    logo: String,
     connected: &'a Connected,
+    /// Whether whoever sees the page is signed in as the owner.
+    is_theirs: bool,
+}
+
+#[derive(Template)]
+#[template(path = "dead_end.html")]
+struct DeadEndPage<'a> {
+    frame: Frame,
+    title: &'a str,
+    text: &'a str,
+    next: &'a str,
+    /// Where to try again.
+    again: String,
 }
 
 #[derive(Template)]
@@ -88,7 +104,11 @@ async fn end(
         session: visit.session.clone(),
         from: visit.from.clone(),
     };
-    match visit.app.broker.complete(callback, claimant).await {
+    let completed = visit.app.broker.complete(callback, claimant).await;
+    if let Some(page) = completed.link.and_then(|end| link_end::show(visit, &end, &completed.outcome)) {
+        return page;
+    }
+    match completed.outcome {
         Ok(CallbackOutcome::Connected(connected)) => show_connected(visit, &connected),
         Ok(CallbackOutcome::Confirm(parked)) => ask_to_confirm(visit, &parked, None),
         Err(error) => failed(visit, &error),
@@ -167,7 +187,11 @@ async fn confirm(visit: Visit, form: Result<Form<Confirmation>, FormRejection>) 
     match broker.confirm(&form.handle, &visit.browser, &password, visit.from.clone()).await {
         Ok((connected, session)) => {
             let jar = browser::sign_in(&visit.app, CookieJar::new(), &session);
-            (jar, show_connected(&visit, &connected)).into_response()
+            let page = match &connected.link {
+                Some(end) => link_end::show_connected(&visit, end, &connected),
+                None => show_connected(&visit, &connected),
+            };
+            (jar, page).into_response()
         }
         Err(ConnectError::Broker(
             error @ (BrokerError::WrongLogin | BrokerError::TooManyAttempts { .. } | BrokerError::Busy),
@@ -182,8 +206,11 @@ async fn confirm(visit: Visit, form: Result<Form<Confirmation>, FormRejection>) 
 /// The connection is stored.
 fn show_connected(visit: &Visit, connected: &Connected) -> Response {
     let title = texts::say("connected-title", &[("service", &connected.service)]);
+    let mut sheet = Sheet::within(usize::MAX);
+    let logo = sheet.logo(connected.provider.as_str(), &connected.service).html();
+    let is_theirs = visit.person.as_ref().is_some_and(|p| p.user.username.as_str() == connected.username);
     let frame = visit.titled(title).at(Section::Connections);
-    page(StatusCode::OK, &ConnectedPage { frame, connected })
+    page(StatusCode::OK, &ConnectedPage { frame, sheet: sheet.html(), logo, connected, is_theirs })
 }
 
 /// The owner has to sign in first.
@@ -210,27 +237,74 @@ fn ask_to_confirm(visit: &Visit, parked: &ParkedConnect, problem: Option<ApiErro
     let fallback = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let (name, value) = wait.unwrap_or(fallback);
     response.headers_mut().insert(name, value);
-    response
+    link_end::embeddable(visit, response)
 }
 
 /// A connect did not end well: what happened, and what to do.
 pub(super) fn failed(visit: &Visit, error: &ConnectError) -> Response {
-    let (status, key) = match error {
-        ConnectError::UnknownState => (StatusCode::BAD_REQUEST, "link-unknown"),
-        ConnectError::UsedState => (StatusCode::BAD_REQUEST, "link-used"),
-        ConnectError::ExpiredState => (StatusCode::BAD_REQUEST, "link-expired"),
-        ConnectError::WrongCallback => (StatusCode::BAD_REQUEST, "wrong-callback"),
-        ConnectError::Declined { .. } => (StatusCode::BAD_REQUEST, "declined"),
-        ConnectError::WrongAccount { .. } | ConnectError::ConnectedElsewhere { .. } => {
-            (StatusCode::BAD_REQUEST, "wrong-account")
-        }
-        ConnectError::Provider { .. } | ConnectError::Exchange { .. } => {
-            (StatusCode::BAD_REQUEST, "not-completed")
-        }
-        ConnectError::Broker(error) => return failed_here(visit, error),
-    };
+    if let ConnectError::Broker(error) = error {
+        return failed_here(visit, error);
+    }
+    let (status, key) = (StatusCode::BAD_REQUEST, error_key(error));
     let [title, next] = ["title", "next"].map(|part| texts::say(&format!("{key}-{part}"), &[]));
-    worded(visit, status, &title, &sentence(&error.to_string()), &next)
+    let service = match error {
+        ConnectError::Declined { service }
+        | ConnectError::Provider { service, .. }
+        | ConnectError::Exchange { service, .. } => Some(service),
+        _ => None,
+    };
+    let offer = service.and_then(|name| visit.app.broker.offers().into_iter().find(|o| &o.name == name));
+    let mended = matches!(error, ConnectError::WrongAccount { .. } | ConnectError::ConnectedElsewhere { .. });
+    let again = match offer {
+        Some(offer) => format!("/connect/{}", offer.id),
+        None if mended => "/connections".to_owned(),
+        None => "/connect".to_owned(),
+    };
+    show_dead_end(visit, status, &title, &sentence(&error.to_string()), &next, again)
+}
+
+/// Says what happened and what to do next, with a way to try again at a service.
+pub(super) fn dead_end(
+    visit: &Visit,
+    status: StatusCode,
+    title: &str,
+    next: &str,
+    offer: &Offer,
+) -> Response {
+    show_dead_end(visit, status, title, "", next, format!("/connect/{}", offer.id))
+}
+
+fn show_dead_end(
+    visit: &Visit,
+    status: StatusCode,
+    title: &str,
+    text: &str,
+    next: &str,
+    again: String,
+) -> Response {
+    let frame = visit.titled(title.to_owned());
+    page(status, &DeadEndPage { frame, title, text, next, again })
+}
+
+/// The key of the texts that go with an error.
+pub(super) fn error_key(error: &ConnectError) -> &'static str {
+    match error {
+        ConnectError::UnknownState => "link-unknown",
+        ConnectError::UsedState => "link-used",
+        ConnectError::ExpiredState => "link-expired",
+        ConnectError::LinkEnded => "link-ended",
+        ConnectError::WrongCallback => "wrong-callback",
+        ConnectError::Declined { .. } => "declined",
+        ConnectError::WrongAccount { .. } | ConnectError::ConnectedElsewhere { .. } => "wrong-account",
+        ConnectError::Provider { .. } | ConnectError::Exchange { .. } => "not-completed",
+        ConnectError::Broker(_) => "problem",
+    }
+}
+
+/// The status and the words of the API for what failed on our side.
+pub(super) fn status_of(error: &BrokerError) -> (StatusCode, String) {
+    let error = ApiError::from(error);
+    (error.status(), error.message().to_owned())
 }
 
 /// It failed on our side; the words and the status are those of the API.

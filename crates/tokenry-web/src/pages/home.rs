@@ -18,7 +18,7 @@ struct HomePage {
 /// What a visitor who has only the address sees. Whoever is signed in sees what is theirs.
 pub(crate) async fn home(visit: Visit) -> Response {
     if visit.person.is_some() {
-        return visit.go("/account");
+        return visit.go("/connections");
     }
     let signup_open = visit.app.broker.settings().signup_open;
     page(StatusCode::OK, &HomePage { frame: visit.frame("home-title"), signup_open })

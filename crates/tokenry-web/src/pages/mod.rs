@@ -1,13 +1,22 @@
 //! The pages: rendered here, whole without script, under a policy that allows nothing but what is in the binary.
 
+mod account;
 mod assets;
+mod catalogue;
 mod connecting;
+mod connection;
+mod connections;
+mod device;
+mod doings;
 mod error;
 mod frame;
 mod gate;
 mod home;
+mod link_end;
+mod links;
 mod operator;
 mod routes;
+mod service;
 mod setup;
 mod sign_in;
 mod texts;
@@ -114,6 +123,12 @@ fn notice(word: &str, username: &str) -> Option<String> {
     let key = match word {
         "signed-in" => "notice-signed-in",
         "signed-out" => "notice-signed-out",
+        "signed-out-everywhere" => "notice-signed-out-everywhere",
+        "password-changed" => "notice-password-changed",
+        "connected" => "notice-connected",
+        "renamed" => "notice-renamed",
+        "revoked" => "notice-revoked",
+        "undone" => "notice-undone",
         "operator" => "notice-operator",
         "service-saved" => "notice-service-saved",
         "service-removed" => "notice-service-removed",

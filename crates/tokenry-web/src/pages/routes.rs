@@ -5,7 +5,7 @@ use axum::middleware;
 use axum::routing::{MethodRouter, get, post};
 
 use super::gate::{Gate, Who, enforce};
-use super::{connecting, home, operator, setup, sign_in};
+use super::{account, catalogue, connecting, connections, home, links, operator, setup, sign_in};
 use crate::docs;
 use crate::router::{App, method_not_allowed};
 
@@ -51,6 +51,10 @@ fn table() -> Vec<Page> {
         vec![Page::get("/", Who::Anyone, home::home), Page::get("/docs", Who::Anyone, docs::docs)];
     pages.extend(sign_in::routes());
     pages.extend(connecting::routes());
+    pages.extend(connections::routes());
+    pages.extend(catalogue::routes());
+    pages.extend(account::routes());
+    pages.extend(links::routes());
     pages.extend(operator::routes());
     pages.extend(setup::routes());
     pages

@@ -10,7 +10,7 @@ use tokenry_broker::BrokerError;
 use tokenry_model::SecretString;
 
 use super::error::PageError;
-use super::frame::{Frame, Section};
+use super::frame::Frame;
 use super::gate::{Visit, Who};
 use super::page;
 use super::routes::Page;
@@ -27,7 +27,6 @@ pub(super) fn routes() -> Vec<Page> {
         Page::get("/sign-up", Who::Anyone, sign_up_page),
         Page::post("/sign-up", Who::Anyone, sign_up),
         Page::post("/sign-out", Who::Person, sign_out),
-        Page::get("/account", Who::Person, account),
     ]
 }
 
@@ -49,14 +48,6 @@ struct SignUpPage {
     email: String,
     next: String,
     problem: Option<String>,
-}
-
-#[derive(Template)]
-#[template(path = "account.html")]
-struct AccountPage {
-    frame: Frame,
-    username: String,
-    email: String,
 }
 
 /// Where to go after signing in.
@@ -198,16 +189,6 @@ async fn sign_out(visit: Visit) -> Result<Response, PageError> {
     }
     let jar = browser::sign_out(&visit.app, CookieJar::new());
     Ok((jar, visit.go("/sign-in?done=signed-out")).into_response())
-}
-
-async fn account(visit: Visit) -> Result<Response, PageError> {
-    let user = &visit.person()?.user;
-    let template = AccountPage {
-        username: user.username.to_string(),
-        email: user.email.as_str().to_owned(),
-        frame: visit.frame("account-title").at(Section::Account),
-    };
-    Ok(page(StatusCode::OK, &template))
 }
 
 #[cfg(test)]

@@ -90,9 +90,9 @@ mod tests {
         let mut used = BTreeSet::new();
         quoted(&root.join("src"), &mut used);
         quoted(&root.join("templates"), &mut used);
-        // The title of a message, and what to do next, go by the message's own name.
+        // The title of a message, what to do next, and the button for it go by the message's own name.
         let said_by_name = |key: &str| {
-            let of = key.strip_suffix("-title").or_else(|| key.strip_suffix("-next"));
+            let of = ["-title", "-next", "-button"].iter().find_map(|part| key.strip_suffix(part));
             used.contains(key) || of.is_some_and(|name| used.contains(name))
         };
         let unused: Vec<_> = keys.iter().filter(|key| !said_by_name(key)).collect();

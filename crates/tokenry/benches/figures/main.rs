@@ -144,7 +144,7 @@ fn pgbench_select(place: &Installation, postgres: &Postgres) {
     let select = "\\set id random(1, 1000)\n\
                   SELECT c.id, c.user_id, u.session_epoch, c.sealed_access, c.expires_at, c.due_at, \
                   COALESCE(c.last_refreshed_at, c.connected_at) FROM connections c JOIN users u ON u.id = c.user_id \
-                  WHERE c.id IN (:id) AND c.deleted_at IS NULL AND c.state = 'ok';\n";
+                  WHERE c.id IN (:id) AND c.deleted_at IS NULL AND c.delete_at IS NULL AND c.state = 'ok';\n";
     println!("\n## get token beside pgbench, the same select and as many clients\n");
     for clients in [16, 64] {
         let script = Script::get_any(READ);

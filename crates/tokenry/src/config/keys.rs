@@ -252,6 +252,22 @@ pub(super) static KEYS: &[Key<Config>] = &[
         sample: "",
     },
     Key {
+        name: "return_to",
+        kind: Kind::List(|c, v| put(&mut c.embedding.return_to, parse::return_places(v))),
+        show: |c| Some(show_list(&c.embedding.return_to)),
+        help: "Where a connect link may send people in the end: an address allows itself and all below its path, and nothing beside it.",
+        allowed: "a list of https addresses (http only on this machine) without query, such as https://app.example.org/connected",
+        sample: "",
+    },
+    Key {
+        name: "embed_origins",
+        kind: Kind::List(|c, v| put(&mut c.embedding.origins, parse::web_origins(v))),
+        show: |c| Some(show_list(&c.embedding.origins)),
+        help: "The sites whose pages may open a connect link in a window (connect.js), frame it, and call the API from a browser.",
+        allowed: "a list of https origins (http only on this machine) without path and wildcard, such as https://app.example.org",
+        sample: "",
+    },
+    Key {
         name: "metrics_token",
         kind: Kind::Secret(|c, v| put(&mut c.metrics_token, parse::header_secret(v).map(Some))),
         show: |c| c.metrics_token.as_ref().map(|_| SET.to_owned()),

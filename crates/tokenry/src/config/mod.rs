@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::SecretString;
-use tokenry_broker::Quotas;
+use tokenry_broker::{Embedding, Quotas};
 use tokenry_model::ProviderId;
 use tokenry_oauth::{OutboundPolicy, ProviderSettings};
 use tokenry_store::Pool;
@@ -163,6 +163,8 @@ pub struct Config {
     pub limits: Limits,
     /// What a user may have.
     pub quotas: Quotas,
+    /// What pages of other sites may do here.
+    pub embedding: Embedding,
     /// What is set for each provider.
     pub providers: BTreeMap<ProviderId, ProviderSettings>,
     /// What works, and should be looked at all the same: one sentence each, without secrets.
@@ -194,6 +196,7 @@ impl Default for Config {
             outbound: OutboundPolicy::default(),
             limits: Limits::default(),
             quotas: Quotas::default(),
+            embedding: Embedding::default(),
             providers: BTreeMap::new(),
             warnings: Vec::new(),
             origins: BTreeMap::new(),

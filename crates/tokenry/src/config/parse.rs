@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
+use tokenry_broker::{ReturnPlace, WebOrigin};
 use tokenry_model::Scopes;
 use tokenry_oauth::{ClientAuth, Issuer};
 use tracing_subscriber::EnvFilter;
@@ -233,6 +234,16 @@ pub(super) fn networks(entries: &[String]) -> Parsed<Vec<IpNet>> {
         let range = entry.parse::<IpNet>().map(|net| net.trunc()).ok();
         range.or_else(|| entry.parse::<IpAddr>().map(IpNet::from).ok())
     })
+}
+
+/// Places that people may be sent back to.
+pub(super) fn return_places(entries: &[String]) -> Parsed<Vec<ReturnPlace>> {
+    each(entries, ReturnPlace::parse)
+}
+
+/// Sites whose pages may do more than others.
+pub(super) fn web_origins(entries: &[String]) -> Parsed<Vec<WebOrigin>> {
+    each(entries, WebOrigin::parse)
 }
 
 /// Scopes in the letters that RFC 6749 §3.3 allows.

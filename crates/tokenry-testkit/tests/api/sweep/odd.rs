@@ -24,9 +24,8 @@ async fn every_part_of_a_path_may_be_any_bytes() {
     let long = "x".repeat(6000);
     let mut tried = 0;
     for route in ROUTES.iter().filter(|route| route.path.contains('{') && route.method == "GET") {
-        for part in
-            ["{username}", "{id}", "{service}", "{flow}"].into_iter().filter(|p| route.path.contains(p))
-        {
+        let parts = ["{username}", "{id}", "{service}", "{flow}", "{link}"];
+        for part in parts.into_iter().filter(|part| route.path.contains(part)) {
             for odd in [
                 "%FF",
                 "%00",

@@ -35,13 +35,17 @@ const fn with_body(method: &'static str, path: &'static str, body: &'static str)
 impl Route {
     /// The one status that it answers when all is well.
     pub(crate) fn success(&self) -> StatusCode {
-        let makes = ["/api/users/{username}/connections", "/api/users/{username}/connections/device"];
+        let makes = [
+            "/api/users/{username}/connections",
+            "/api/users/{username}/connections/device",
+            "/api/users/{username}/connect/links",
+        ];
         if self.method == "POST" && makes.contains(&self.path) { StatusCode::CREATED } else { StatusCode::OK }
     }
 }
 
 /// All of them; a test below sees to it that none is forgotten. Those that end something come last.
-pub(crate) const ROUTES: [Route; 26] = [
+pub(crate) const ROUTES: [Route; 28] = [
     open(
         "POST",
         "/api/auth/signup",
@@ -78,6 +82,8 @@ pub(crate) const ROUTES: [Route; 26] = [
         r#"{"service": "sandbox", "name": "n", "scopes": ["profile"], "settings": {}}"#,
     ),
     bare("GET", "/api/users/{username}/connections/device/{flow}"),
+    with_body("POST", "/api/users/{username}/connect/links", r#"{"services": ["spotify"]}"#),
+    Route { method: "GET", path: "/api/connect/links/{link}", body: None, needs_token: false },
     bare("GET", "/api/users/{username}/connections/{id}"),
     bare("GET", "/api/users/{username}/connections/{id}/token"),
     bare("GET", "/api/users/{username}/connections/{id}/audit"),
@@ -106,7 +112,7 @@ impl Route {
     /// Its path, filled in.
     pub(crate) fn path(&self, username: &str, id: &str) -> String {
         let path = self.path.replace("{username}", username).replace("{id}", id);
-        path.replace("{service}", "spotify").replace("{flow}", NO_FLOW)
+        path.replace("{service}", "spotify").replace("{flow}", NO_FLOW).replace("{link}", NO_LINK)
     }
 
     /// Whether its path names a user.
@@ -142,6 +148,8 @@ impl Route {
 
 /// A device flow that nobody began.
 const NO_FLOW: &str = "no-such-flow";
+/// A connect link that nobody made.
+const NO_LINK: &str = "no-such-link";
 
 /// The routes that take a body.
 pub(crate) fn with_a_body() -> impl Iterator<Item = &'static Route> {
@@ -155,6 +163,8 @@ pub(crate) struct World {
     pub(crate) bob: TestUser,
     /// A device flow of Ada's.
     flow: String,
+    /// A connect link of hers.
+    link: String,
     _sandbox: Sandbox,
 }
 
@@ -179,12 +189,14 @@ impl World {
         let body = serde_json::json!({"service": "sandbox"});
         let begun =
             ada.api.post("/api/users/ada/connections/device", &body).await.expect(StatusCode::CREATED);
-        Self { app, ada, bob, flow: begun.text("id"), _sandbox: sandbox }
+        let made = ada.api.post("/api/users/ada/connect/links", &serde_json::json!({})).await;
+        let link = made.expect(StatusCode::CREATED).text("id");
+        Self { app, ada, bob, flow: begun.text("id"), link, _sandbox: sandbox }
     }
 
     /// The path of a route, filled in with what is there.
     pub(crate) fn path(&self, route: &Route, username: &str) -> String {
-        route.path(username, "1").replace(NO_FLOW, &self.flow)
+        route.path(username, "1").replace(NO_FLOW, &self.flow).replace(NO_LINK, &self.link)
     }
 
     /// That the users have what they had at the start.

@@ -158,16 +158,22 @@ fn the_file_is_the_one_of_the_flag_then_of_the_variable_then_the_usual_one() {
 #[test]
 fn lists_and_flags_are_written_alike_in_file_and_variable() {
     let in_file = Place::with_config(
-        "trusted_proxies = ['10.0.0.0/8', '::1']\n[outbound]\nallow_private = true\ntimeout = '2m'",
+        "trusted_proxies = ['10.0.0.0/8', '::1']\nembed_origins = ['https://a.example', 'http://localhost:3000/']\n\
+         return_to = ['https://a.example/done']\n[outbound]\nallow_private = true\ntimeout = '2m'",
     );
     let in_env = [
         ("TOKENRY_TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+        ("TOKENRY_EMBED_ORIGINS", "https://a.example http://localhost:3000"),
+        ("TOKENRY_RETURN_TO", "https://a.example/done"),
         ("TOKENRY_OUTBOUND__ALLOW_PRIVATE", "true"),
         ("TOKENRY_OUTBOUND__TIMEOUT", "120s"),
     ];
     for config in [in_file.load(&[]).unwrap(), Place::new().load(&in_env).unwrap()] {
         let proxies: Vec<_> = config.trusted_proxies.iter().map(ToString::to_string).collect();
         assert_eq!(proxies, ["10.0.0.0/8", "::1/128"]);
+        let origins: Vec<_> = config.embedding.origins.iter().map(ToString::to_string).collect();
+        assert_eq!(origins, ["https://a.example", "http://localhost:3000"]);
+        assert_eq!(config.embedding.return_to[0].to_string(), "https://a.example/done");
         assert!(config.outbound.allow_private);
         assert_eq!(config.outbound.timeout, Duration::from_mins(2));
     }
@@ -276,6 +282,7 @@ fn the_summary_names_every_key_its_value_and_where_it_comes_from() {
         "master_key in the file data/master.key default",
         "signup closed tokenry.toml",
         "trusted_proxies (none) default",
+        "embed_origins (none) default",
         "metrics_token (not set) default",
         "log.level debug TOKENRY_LOG__LEVEL",
         "providers.acme.issuer https://id.example tokenry.toml",

@@ -66,6 +66,10 @@ fn a_wrong_value_says_where_it_stands_and_what_is_allowed() {
         "TOKENRY_TRUSTED_PROXIES must be a list of IP addresses and ranges, such as 127.0.0.1 or 10.0.0.0/8; entry 2 does not fit"
     );
     assert_eq!(
+        problem_of_variable("TOKENRY_EMBED_ORIGINS", "https://a.example http://b.example"),
+        "TOKENRY_EMBED_ORIGINS must be a list of https origins (http only on this machine) without path and wildcard, such as https://app.example.org; entry 2 does not fit"
+    );
+    assert_eq!(
         problem_of_file("[providers.acme]\ntoken_auth = 'post'"),
         "`providers.acme.token_auth` in tokenry.toml must be \"basic\", \"body\", \"none\", \"secret_as_basic_user\", \"private_key_jwt\" or \"signed_secret\""
     );
@@ -83,6 +87,10 @@ fn every_key_refuses_nonsense() {
         ("SESSION_TTL", "30s"),
         ("SESSION_TTL", "366d"),
         ("METRICS_TOKEN", "two words"),
+        ("RETURN_TO", "http://app.example/done"),
+        ("RETURN_TO", "https://app.example/done?x"),
+        ("EMBED_ORIGINS", "https://*.example.org"),
+        ("EMBED_ORIGINS", "https://app.example/path"),
         ("LOG__FORMAT", "xml"),
         ("LOG__LEVEL", "loud"),
         ("OUTBOUND__ALLOW_PRIVATE", "yes"),

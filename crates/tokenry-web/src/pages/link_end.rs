@@ -1,0 +1,117 @@
+//! How a connect ends that was begun with a link: a page that says so, tells the page that opened it, and leads back to where
+//! the program wants the person.
+
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use tokenry_broker::{CallbackOutcome, ConnectError, Connected, LinkEnd};
+
+use super::connecting::{error_key, status_of};
+use super::frame::Frame;
+use super::gate::Visit;
+use super::{page, sentence, texts};
+
+#[derive(Template)]
+#[template(path = "link_end.html")]
+struct EndPage<'a> {
+    frame: Frame,
+    end: &'a LinkEnd,
+    /// The class of the badge.
+    mood: &'static str,
+    badge: String,
+    account: Option<&'a str>,
+    username: Option<&'a str>,
+    text: String,
+    next: String,
+    /// Where the person goes on, and what that place is called.
+    back: Option<(String, String)>,
+    /// Whether they go there by themselves.
+    goes: bool,
+    can_retry: bool,
+}
+
+/// The page for how it ended. Nothing for what has not: a grant that waits for its owner.
+pub(super) fn show(
+    visit: &Visit,
+    end: &LinkEnd,
+    outcome: &Result<CallbackOutcome, ConnectError>,
+) -> Option<Response> {
+    match outcome {
+        Ok(CallbackOutcome::Connected(connected)) => Some(show_connected(visit, end, connected)),
+        Ok(CallbackOutcome::Confirm(_)) => None,
+        Err(error) => Some(show_failed(visit, end, error)),
+    }
+}
+
+/// The account is connected.
+pub(super) fn show_connected(visit: &Visit, end: &LinkEnd, connected: &Connected) -> Response {
+    let title = texts::say("connected-title", &[("service", &connected.service)]);
+    let template = EndPage {
+        mood: "good",
+        badge: texts::say("connected-new", &[]),
+        account: connected.account.as_deref(),
+        username: Some(&connected.username),
+        ..blank(visit, end, title)
+    };
+    embeddable(visit, page(StatusCode::OK, &template))
+}
+
+fn show_failed(visit: &Visit, end: &LinkEnd, error: &ConnectError) -> Response {
+    let key = error_key(error);
+    let title = texts::say(&format!("{key}-title"), &[]);
+    let (status, text) = match error {
+        ConnectError::Broker(error) => status_of(error),
+        other => (StatusCode::BAD_REQUEST, other.to_string()),
+    };
+    let template = EndPage {
+        mood: if end.status == "declined" { "warn" } else { "bad" },
+        badge: texts::say("link-end-not", &[]),
+        text: sentence(&text),
+        next: texts::say("link-end-next", &[]),
+        can_retry: true,
+        // What failed is to be read first.
+        goes: end.status == "declined" && end.opener.is_none(),
+        ..blank(visit, end, title)
+    };
+    embeddable(visit, page(status, &template))
+}
+
+fn blank<'a>(visit: &Visit, end: &'a LinkEnd, title: String) -> EndPage<'a> {
+    let back = end
+        .return_to
+        .as_ref()
+        .map(|url| (url.as_str().to_owned(), url.host_str().unwrap_or_default().to_owned()));
+    EndPage {
+        frame: visit.titled(title),
+        end,
+        mood: "",
+        badge: String::new(),
+        account: None,
+        username: None,
+        text: String::new(),
+        next: String::new(),
+        back,
+        // A window that a page opened is closed by that page.
+        goes: end.opener.is_none(),
+        can_retry: false,
+    }
+}
+
+/// Lets the configured origins open a page in a window that stays theirs, and frame it. What is done there needs cookies,
+/// which no frame of another site has.
+pub(super) fn embeddable(visit: &Visit, mut response: Response) -> Response {
+    let origins = &visit.app.broker.settings().embedding.origins;
+    let policy =
+        response.headers().get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
+    let (false, Some(policy)) = (origins.is_empty(), policy) else { return response };
+    let allowed: Vec<&str> = origins.iter().map(|origin| origin.as_str()).collect();
+    let policy = policy.replace("frame-ancestors 'none'", &format!("frame-ancestors {}", allowed.join(" ")));
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        // It knows no list, and browsers that know one do not need it.
+        headers.remove(header::X_FRAME_OPTIONS);
+        headers.insert("cross-origin-opener-policy", HeaderValue::from_static("unsafe-none"));
+    }
+    response
+}

@@ -1,0 +1,268 @@
+//! One service of the catalogue: the way to the consent, or a form for what a person brings.
+
+use askama::Template;
+use axum::extract::{Form, Path};
+use axum::http::StatusCode;
+use axum::response::Response;
+use tokenry_broker::{
+    AuthorizeNew, BeginDevice, BrokerError, Given, NewImport, Offer, ScopeOffer, SettingOffer, Way,
+};
+use tokenry_model::{ExposeSecret as _, SecretString, Values};
+
+use super::error::PageError;
+use super::frame::{Frame, Section};
+use super::gate::{Visit, Who};
+use super::routes::Page;
+use super::{catalogue, device, leave, page, sentence};
+use crate::error::ApiError;
+use crate::logos::Sheet;
+
+/// What the names of settings begin with in the form.
+const SETTING: &str = "settings.";
+
+pub(super) fn routes() -> Vec<Page> {
+    vec![
+        Page::get("/connect/{service}", Who::Person, look),
+        Page::post("/connect/{service}", Who::Person, connect),
+    ]
+}
+
+/// What a form sent, in its order. Some of it is secret, so all of it is kept as that.
+#[derive(Default)]
+struct Sent(Vec<(String, SecretString)>);
+
+impl Sent {
+    fn text(&self, name: &str) -> &str {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, value)| value.expose_secret().trim())
+    }
+
+    /// As it was typed: a space may belong to it.
+    fn secret(&self, name: &str) -> SecretString {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
+    /// The name, if one was given.
+    fn name(&self) -> Option<String> {
+        Some(self.text("name").to_owned()).filter(|name| !name.is_empty())
+    }
+
+    /// The settings that were filled in.
+    fn settings(&self) -> Values {
+        let filled = self.0.iter().filter_map(|(name, value)| {
+            let value = value.expose_secret().trim();
+            Some((name.strip_prefix(SETTING)?.to_owned(), value.to_owned())).filter(|_| !value.is_empty())
+        });
+        filled.collect()
+    }
+
+    /// The scopes that were chosen, if there was a choice.
+    fn scopes(&self) -> Option<Vec<String>> {
+        if self.text("chooses").is_empty() {
+            return None;
+        }
+        let chosen = self.0.iter().filter(|(name, _)| name == "scope");
+        let scopes = chosen.flat_map(|(_, value)| value.expose_secret().split_whitespace());
+        Some(scopes.map(str::to_owned).collect())
+    }
+}
+
+#[derive(Template)]
+#[template(path = "service.html")]
+struct ServicePage {
+    frame: Frame,
+    sheet: String,
+    logo: String,
+    id: String,
+    name: String,
+    /// The text of how it is connected, and the class of its badge.
+    way: (&'static str, &'static str),
+    is_consent: bool,
+    /// Whether the operator has something to do first.
+    is_closed: bool,
+    has_device_flow: bool,
+    settings: Vec<SettingField>,
+    scopes: Vec<ScopeOffer>,
+    secrets: Vec<SecretField>,
+    credential: String,
+    credential_url: Option<String>,
+    docs_url: Option<String>,
+    given_name: String,
+    problem: Option<String>,
+}
+
+/// A setting, and what was typed for it before.
+struct SettingField {
+    setting: SettingOffer,
+    value: String,
+}
+
+/// What a person types or pastes.
+struct SecretField {
+    name: &'static str,
+    label: String,
+    is_needed: bool,
+    is_hidden: bool,
+}
+
+fn offer_of(visit: &Visit, word: &str) -> Result<Offer, PageError> {
+    visit.app.broker.find_offer(word).ok_or(PageError::NotFound)
+}
+
+async fn look(visit: Visit, Path(word): Path<String>) -> Result<Response, PageError> {
+    Ok(show(&visit, offer_of(&visit, &word)?, &Sent::default(), None))
+}
+
+fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<ApiError>) -> Response {
+    let status = problem.as_ref().map_or(StatusCode::OK, |problem| match problem.status() {
+        // A page has no access token to ask for.
+        StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
+        other => other,
+    });
+    let mut sheet = Sheet::within(usize::MAX);
+    let logo = sheet.logo(offer.id.as_str(), &offer.name).html();
+    let is_closed = matches!(offer.way, Way::NotSetUp { .. } | Way::PasteOnly { .. });
+    let secrets = secrets(visit, &offer);
+    let typed = |setting: SettingOffer| SettingField {
+        value: match sent.text(&format!("{SETTING}{}", setting.name)) {
+            "" => setting.default.clone().unwrap_or_default(),
+            typed => typed.to_owned(),
+        },
+        setting,
+    };
+    let title = super::texts::say("service-title", &[("service", &offer.name)]);
+    let template = ServicePage {
+        frame: visit.titled(title).at(Section::Connect),
+        sheet: sheet.html(),
+        logo,
+        way: catalogue::way(&offer),
+        is_consent: offer.way == Way::Consent,
+        is_closed,
+        has_device_flow: offer.has_device_flow,
+        secrets,
+        id: offer.id.to_string(),
+        name: offer.name,
+        settings: offer.settings.into_iter().map(typed).collect(),
+        scopes: offer.scopes,
+        credential: offer.credential,
+        credential_url: offer.credential_url.as_ref().and_then(outward),
+        docs_url: offer.docs_url.as_ref().and_then(outward),
+        given_name: sent.text("name").to_owned(),
+        problem: problem.map(|problem| sentence(problem.message())),
+    };
+    page(status, &template)
+}
+
+/// An address that a page may lead to.
+pub(super) fn outward(url: &url::Url) -> Option<String> {
+    matches!(url.scheme(), "http" | "https").then(|| url.to_string())
+}
+
+/// The fields for what a person brings.
+fn secrets(visit: &Visit, offer: &Offer) -> Vec<SecretField> {
+    let say = |key: &str| super::texts::say(key, &[]);
+    let field = |name, label, is_hidden| SecretField { name, label, is_needed: true, is_hidden };
+    match &offer.way {
+        Way::Consent => Vec::new(),
+        Way::ApiKey => vec![field("api_key", offer.credential.clone(), true)],
+        Way::Basic { user, password } => vec![
+            field("username", user.clone().unwrap_or_else(|| say("field-username")), false),
+            // Some services have the key as the user, and no password.
+            SecretField {
+                is_needed: false,
+                ..field("password", password.clone().unwrap_or_else(|| say("field-password")), true)
+            },
+        ],
+        Way::Client { has_operators } => vec![
+            SecretField { is_needed: !has_operators, ..field("client_id", say("field-client-id"), false) },
+            SecretField {
+                is_needed: !has_operators,
+                ..field("client_secret", say("field-client-secret"), true)
+            },
+        ],
+        Way::NotSetUp { .. } | Way::PasteOnly { .. } => {
+            let label = visit.frame("service-title").t("field-token");
+            vec![field("token", label, true)]
+        }
+    }
+}
+
+/// Leaves for the consent, begins on another device, or stores what was brought.
+async fn connect(
+    visit: Visit,
+    Path(word): Path<String>,
+    Form(fields): Form<Vec<(String, SecretString)>>,
+) -> Result<Response, PageError> {
+    let offer = offer_of(&visit, &word)?;
+    let sent = Sent(fields);
+    let done = match (&offer.way, sent.text("how")) {
+        (Way::Consent, "device") if offer.has_device_flow => begin_device(&visit, &offer, &sent).await,
+        (Way::Consent, _) => begin(&visit, &offer, &sent).await,
+        _ => bring(&visit, &offer, &sent).await,
+    };
+    match done {
+        Ok(response) => Ok(response),
+        Err(
+            error @ (BrokerError::Unauthenticated(_)
+            | BrokerError::Store(_)
+            | BrokerError::Vault(_)
+            | BrokerError::Internal(_)),
+        ) => Err(error.into()),
+        Err(error) => Ok(show(&visit, offer, &sent, Some(error.into()))),
+    }
+}
+
+async fn begin(visit: &Visit, offer: &Offer, sent: &Sent) -> Result<Response, BrokerError> {
+    let claims = claims(visit)?;
+    let new = AuthorizeNew {
+        service: offer.id.to_string(),
+        name: sent.name(),
+        scopes: sent.scopes(),
+        settings: sent.settings(),
+    };
+    let broker = &visit.app.broker;
+    let link = broker.authorize_new(claims, claims.username(), new, Some(&visit.browser)).await?;
+    Ok(leave(visit, &link.url, &offer.name))
+}
+
+async fn begin_device(visit: &Visit, offer: &Offer, sent: &Sent) -> Result<Response, BrokerError> {
+    let claims = claims(visit)?;
+    let new = BeginDevice {
+        service: offer.id.to_string(),
+        name: sent.name(),
+        scopes: sent.scopes(),
+        settings: sent.settings(),
+    };
+    let begun = visit.app.broker.begin_device(claims, claims.username(), new).await?;
+    Ok(device::show_begun(visit, offer, &begun))
+}
+
+async fn bring(visit: &Visit, offer: &Offer, sent: &Sent) -> Result<Response, BrokerError> {
+    let claims = claims(visit)?;
+    let given = match &offer.way {
+        Way::ApiKey => Given::ApiKey { api_key: sent.secret("api_key") },
+        Way::Basic { .. } => {
+            Given::Basic { username: sent.secret("username"), password: sent.secret("password") }
+        }
+        Way::Client { has_operators } => {
+            let id = sent.text("client_id").to_owned();
+            let is_own = !id.is_empty() || !has_operators;
+            Given::ClientCredentials {
+                client: is_own.then(|| (id, sent.secret("client_secret"))),
+                scopes: Vec::new(),
+            }
+        }
+        Way::Consent | Way::NotSetUp { .. } | Way::PasteOnly { .. } => {
+            Given::Plain { token: sent.secret("token") }
+        }
+    };
+    let new =
+        NewImport { service: offer.id.to_string(), name: sent.name(), settings: sent.settings(), given };
+    let imported = visit.app.broker.import_connection(claims, claims.username(), new).await?;
+    Ok(visit.go(&format!("/connections/{}?done=connected", imported.detail.connection.id)))
+}
+
+/// Who is signed in: the gate has let nobody else through.
+fn claims(visit: &Visit) -> Result<&tokenry_broker::Claims, BrokerError> {
+    visit.claims().map_err(|_| BrokerError::Internal("a page for people was shown to nobody"))
+}
