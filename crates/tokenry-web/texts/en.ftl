@@ -445,6 +445,7 @@ services-show-all = All
 services-show-set-up = Set up
 services-show-not = Not set up
 services-find = Find
+services-next = More services
 services-none = No service is like that.
 service-state-pasted = People paste a key
 service-state-unsupported = Needs configuration

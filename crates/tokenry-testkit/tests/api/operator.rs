@@ -244,7 +244,7 @@ async fn a_service_that_is_set_up_at_one_server_is_connected_at_another_at_once(
     let app = TestApp::start_with(|config| described(config, &sandbox)).await;
     let other = replica(&app).await;
     let mut olga = operator(&app).await;
-    let mut ada = other.user("ada").await;
+    let ada = other.user("ada").await;
     let path = "/api/user/connection/access/token/sandbox";
     ada.api.get(path).await.expect_error(409, "provider_not_configured");
     let page = open(&mut olga, &app, "/operator/services/sandbox").await;
