@@ -38,6 +38,7 @@ static ISSUED: LazyLock<(Tokens, [String; 2])> = LazyLock::new(|| {
         username: Username::parse("ada").unwrap(),
         email: Email::parse("ada@example.org").unwrap(),
         session_epoch: 3,
+        is_operator: false,
         created_at: NOW,
     };
     let issue = |keys: &[u8]| tokens(keys).issue(&ada, NOW, &Fixed).unwrap().expose_secret().to_owned();

@@ -38,13 +38,13 @@ impl Broker {
         owner: &str,
         id: ConnectionId,
     ) -> Result<Timestamp, BrokerError> {
-        if let Ok((_, delete_at)) = self.own_leaving(claims, owner, id).await {
-            return Ok(delete_at);
-        }
         let mut note = Note::at(claims, Action::DeleteLater, owner).on(id);
         let asked = async {
-            let connection = self.own_connection(claims, owner, id).await?;
+            let (connection, waits) = self.own_kept(claims, owner, id).await?;
             note.saw(&connection);
+            if let Some(delete_at) = waits {
+                return Ok(delete_at);
+            }
             let delete_at = self.clock.now().plus(UNDO_FOR);
             there(self.store.update_to_delete(connection.user_id, id, delete_at).await?)?;
             Ok(delete_at)
@@ -65,7 +65,7 @@ impl Broker {
     ) -> Result<(), BrokerError> {
         let mut note = Note::at(claims, Action::DeleteUndo, owner).on(id);
         let undone = async {
-            let (connection, _) = self.own_leaving(claims, owner, id).await?;
+            let (connection, _) = self.own_kept(claims, owner, id).await?;
             note.saw(&connection);
             there(self.store.update_undeleted(connection.user_id, id).await?)
         };
@@ -73,19 +73,20 @@ impl Broker {
         self.noted(note, undone).await
     }
 
-    /// A connection of the caller's that waits to be deleted.
+    /// What there is to say about a connection for its owner's pages, and when it is deleted if it waits for that.
     ///
     /// # Errors
-    /// [`BrokerError::NoSuchConnection`] when none of that id does; those of a caller who may not.
-    pub async fn find_leaving(
+    /// [`BrokerError::NoSuchConnection`], and those of a caller who may not.
+    pub async fn find_kept(
         &self,
         claims: &Claims,
         owner: &str,
         id: ConnectionId,
-    ) -> Result<Leaving, BrokerError> {
-        let found = self.own_leaving(claims, owner, id).await;
+    ) -> Result<(ConnectionDetail, Option<Timestamp>), BrokerError> {
+        let found = self.own_kept(claims, owner, id).await;
         let (connection, delete_at) = self.noted(Note::at(claims, Action::View, owner).on(id), found).await?;
-        Ok(Leaving { detail: self.detail(connection, &Health::default()), delete_at })
+        let health = self.store.find_health(&connection.provider).await?;
+        Ok((self.detail(connection, &health), delete_at))
     }
 
     /// The caller's connections that wait to be deleted; those that are deleted first come first.
@@ -105,16 +106,18 @@ impl Broker {
         Ok(listed.into_iter().map(leaving).collect())
     }
 
-    async fn own_leaving(
+    /// The caller's connection, and when it is deleted if it waits for that.
+    async fn own_kept(
         &self,
         claims: &Claims,
         owner: &str,
         id: ConnectionId,
-    ) -> Result<(Connection, Timestamp), BrokerError> {
+    ) -> Result<(Connection, Option<Timestamp>), BrokerError> {
         let user = claims.own(owner)?;
         let owned = self.store.find_connection(user, id).await?.ok_or(ENDED)?;
         claims.check_epoch(Some(owned.session_epoch))?;
-        owned.connection.zip(owned.delete_at).ok_or(BrokerError::NoSuchConnection)
+        let connection = owned.connection.ok_or(BrokerError::NoSuchConnection)?;
+        Ok((connection, owned.delete_at))
     }
 
     /// Carries out the deletes that are due. Their revocations are in the queue then.

@@ -10,6 +10,7 @@ use reqwest::header::{AUTHORIZATION, COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokenry_broker::Broker;
 use tokenry_model::{ProviderId, SystemClock};
 use tokenry_oauth::{Issuer, ProviderSettings};
 use tokenry_sandbox::{Sandbox, SandboxOptions};
@@ -30,6 +31,7 @@ const CLIENT_SECRET: &str = "a secret for the demo alone";
 /// A demo that runs.
 pub struct Demo {
     server: Server,
+    broker: Broker,
     sandbox: Sandbox,
     // Dropped last: the store is thrown away when the demo ends.
     _data: TempDir,
@@ -49,6 +51,8 @@ pub async fn run(port: Option<u16>, say: &mut (dyn FnMut(&str) + Send)) -> anyho
     ));
     let mut trip = Trip { demo: &demo, http: client()?, base, token: String::new(), say };
     trip.walk().await?;
+    // So that the visitor sees the operator's pages too.
+    demo.broker.set_role(USER, true).await?;
     demo.sandbox.set_access_ttl(LONGER);
     Ok(demo)
 }
@@ -87,8 +91,8 @@ async fn start(port: Option<u16>) -> anyhow::Result<Demo> {
     // The refresh that is shown is the reader's.
     config.refresh_ahead = false;
     let (broker, _) = server::open(&config, Arc::new(SystemClock)).await?;
-    let server = Server::start_on(listener, &config, broker)?;
-    Ok(Demo { server, sandbox, _data: data })
+    let server = Server::start_on(listener, &config, broker.clone())?;
+    Ok(Demo { server, broker, sandbox, _data: data })
 }
 
 /// The wished port, or any other if it is taken and nobody insisted.
@@ -118,7 +122,7 @@ impl Demo {
         format!(
             r#"
 Both go on running. Open {base}/ in a browser, and sign in as "{USER}" with the password "{PASSWORD}":
-the sandbox is there to be connected. Or as a program:
+the sandbox is there to be connected, and the operator's pages are open. Or as a program:
 
   # log in as the demo user
   TOKEN=$(curl -s {base}/api/auth/login -H 'Content-Type: application/json' \

@@ -212,6 +212,8 @@ async fn a_key_stays_for_the_token_in_a_spool_until_its_server_is_back() {
     sqlx::query("BEGIN IMMEDIATE").execute(&mut lock).await.unwrap();
     let fresh = read.await.unwrap();
     world.app.stop().await;
+    // A write that was under way when it stopped waits in SQLite itself for as long as SQLite waits for a lock.
+    tokio::time::sleep(Duration::from_secs(11)).await;
     lock.close().await.unwrap();
     assert_eq!(spool(&world.app).list().unwrap().len(), 1);
 

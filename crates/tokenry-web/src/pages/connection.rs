@@ -120,13 +120,10 @@ async fn show(
     let claims = visit.claims()?;
     let owner = claims.username();
     let broker = &visit.app.broker;
-    let detail = match broker.find_detail(claims, owner, id).await {
-        Err(BrokerError::NoSuchConnection) => {
-            let leaving = broker.find_leaving(claims, owner, id).await?;
-            return Ok(show_leaving(visit, &leaving));
-        }
-        detail => detail?,
-    };
+    let (detail, delete_at) = broker.find_kept(claims, owner, id).await?;
+    if let Some(delete_at) = delete_at {
+        return Ok(show_leaving(visit, &Leaving { detail, delete_at }));
+    }
     let audit = broker.list_connection_audit(claims, owner, id, before.unwrap_or(i64::MAX), ROWS + 1).await?;
     let mut doings: Vec<Doing> = audit.lines.iter().map(Doing::of).collect();
     let shown = usize::try_from(ROWS).unwrap_or_default();
