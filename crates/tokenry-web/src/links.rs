@@ -75,7 +75,7 @@ pub(crate) struct LinkStatusBody {
         (status = 409, body = ErrorBody, description = "A service is not set up here (`provider_not_configured`), or cannot be connected by a link (`provider_not_supported`)"),
     ),
 )]
-pub(crate) async fn make(
+pub(crate) async fn make_link(
     State(app): State<App>,
     caller: Caller,
     Word(owner): Word,
@@ -114,7 +114,7 @@ pub(crate) async fn make(
         (status = 404, body = ErrorBody, description = "There is no link with this id (`no_such_link`)"),
     ),
 )]
-pub(crate) async fn status(State(app): State<App>, Word(link): Word) -> Result<Response, ApiError> {
+pub(crate) async fn link_status(State(app): State<App>, Word(link): Word) -> Result<Response, ApiError> {
     let status = app.broker.link_status(&link).await?;
     let body = LinkStatusBody {
         status: status.status,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
+use tokenry_broker::{Embedding, ReturnPlace, WebOrigin};
 use tokenry_oauth::ProviderSettings;
 use tokenry_sandbox::Sandbox;
 use tokenry_testkit::app::{
@@ -82,7 +83,11 @@ pub(crate) const ROUTES: [Route; 28] = [
         r#"{"service": "sandbox", "name": "n", "scopes": ["profile"], "settings": {}}"#,
     ),
     bare("GET", "/api/users/{username}/connections/device/{flow}"),
-    with_body("POST", "/api/users/{username}/connect/links", r#"{"services": ["spotify"]}"#),
+    with_body(
+        "POST",
+        "/api/users/{username}/connect/links",
+        r#"{"services": ["spotify"], "return_to": "https://app.example.org/done", "origin": "https://app.example.org"}"#,
+    ),
     Route { method: "GET", path: "/api/connect/links/{link}", body: None, needs_token: false },
     bare("GET", "/api/users/{username}/connections/{id}"),
     bare("GET", "/api/users/{username}/connections/{id}/token"),
@@ -179,6 +184,10 @@ impl World {
                 ..ProviderSettings::default()
             };
             config.providers = providers(vec![("spotify", settings), ("sandbox", as_provider)]);
+            config.embedding = Embedding {
+                return_to: ReturnPlace::parse("https://app.example.org/done").into_iter().collect(),
+                origins: WebOrigin::parse("https://app.example.org").into_iter().collect(),
+            };
         })
         .await;
         let (ada, bob) = (app.user("ada").await, app.user("bob").await);
