@@ -1,12 +1,12 @@
 # Everything there is to do here. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt lint deny check proofs fuzz bench
+.PHONY: help demo test fmt lint deny check proofs screenshots fuzz bench
 
 needs := crates/tokenry-testkit/scripts/install-needs.sh
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## build it and walk the whole trip against a provider of its own
 	@command -v cc >/dev/null || $(needs)
@@ -43,6 +43,16 @@ proofs: ## the long versions of tests: see CONTRIBUTING.md
 	TOKENRY_TEST_SECONDS=300 cargo test --locked --package tokenry --test torture -- --nocapture
 	TOKENRY_TEST_CASES=2000 cargo test --locked --package tokenry-testkit --test schemathesis -- --nocapture
 	TOKENRY_TEST_DATABASE=postgres TOKENRY_TEST_CASES=500 cargo test --locked --package tokenry-testkit --test schemathesis -- --nocapture
+
+screenshots: ## photograph every page in three widths, light and dark, into target/screenshots
+	@$(needs)
+	rm -rf target/screenshots
+	TOKENRY_TEST_SCREENSHOTS=$(CURDIR)/target/screenshots TOKENRY_TEST_TRIP=pages_ \
+		cargo test --locked --package tokenry --test pages -- every_trip
+	mkdir -p docs/screenshots
+	for page in connect connections operator; do \
+		cp target/screenshots/readme-$$page.png docs/screenshots/$$page.png; \
+	done
 
 fuzz: ## fuzz every parser of foreign bytes, each for FUZZ_SECONDS (60)
 	@$(needs)

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the tests need and this machine lacks: a C compiler, make, pkg-config, Node.js 20 or newer, npm,
-# Python 3.10 or newer with what makes environments, and PostgreSQL 15 or newer with its tools (no server of the
-# system's is used: the tests start their own). The servers' own packages are fetched by the tests.
+# Python 3.10 or newer with what makes environments, PostgreSQL 15 or newer with its tools (no server of the
+# system's is used: the tests start their own), and Chromium with a font to write in. The servers' own packages are
+# fetched by the tests.
 # Says nothing when everything is there, and may be run again at any time.
 #
 # Installing system packages needs Debian (or a relative with apt-get) and root. Where the packaged Node.js is too
@@ -79,6 +80,7 @@ python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing="$missing python3
 have setpriv || missing="$missing util-linux"
 have pkill || missing="$missing procps"
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || have initdb || missing="$missing postgresql"
+have chromium || [ -n "${TOKENRY_TEST_CHROMIUM:-}" ] || missing="$missing chromium fonts-dejavu-core"
 [ -z "$missing" ] || apt_install "$missing"
 
 if [ "$(node_major node)" -lt "$oldest_node" ] || [ -n "${TOKENRY_TEST_FETCH_NODE:-}" ]; then

@@ -7,5 +7,6 @@ pub mod clock;
 pub mod django_oauth;
 pub mod oidc_provider;
 mod packages;
+pub mod pages;
 pub mod schemathesis;
 mod server_process;

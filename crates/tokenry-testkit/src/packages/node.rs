@@ -21,6 +21,15 @@ const WHAT_TO_INSTALL: &str = "The tests need Node.js 20 or newer and npm. \
 ///
 /// When Node.js or npm is missing or fails; the message says what to install, or shows the end of npm's own words.
 pub(crate) fn command(server: &str) -> Command {
+    script(server, "server.mjs")
+}
+
+/// As [`command`], for another script of that folder.
+///
+/// # Panics
+///
+/// As [`command`].
+pub(crate) fn script(server: &str, file: &str) -> Command {
     let home = install_once(server, "package-lock.json", |home| {
         for name in ["package.json", "package-lock.json", ".npmrc"] {
             let from = source_dir(server).join(name);
@@ -31,7 +40,7 @@ pub(crate) fn command(server: &str) -> Command {
         run(&mut npm, WHAT_TO_INSTALL);
     });
     let mut command = Command::new(find_node());
-    command.arg(source_dir(server).join("server.mjs")).env("MODULES", home);
+    command.arg(source_dir(server).join(file)).env("MODULES", home);
     command
 }
 

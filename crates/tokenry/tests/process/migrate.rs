@@ -83,7 +83,8 @@ async fn read_sample(user: &TestUser, count: i64) -> Vec<(i64, String, Value)> {
 async fn every_connection_of_a_sample_reads_the_same_after_the_move() {
     let count = count();
     let home = Home::new();
-    let off = [("TOKENRY_REFRESH_AHEAD", "false")];
+    // One user has them all.
+    let off = [("TOKENRY_REFRESH_AHEAD", "false"), ("TOKENRY_LIMITS__CONNECTIONS_PER_USER", "0")];
     let server = Server::start(&home, &off);
     let ada = server.user("ada").await;
     let (status, _, log) = server.stop();
@@ -114,7 +115,7 @@ async fn every_connection_of_a_sample_reads_the_same_after_the_move() {
     let error = home.run(&move_it, &off).refused();
     assert!(error.contains("the target is not empty"), "{error}");
 
-    let env = [("TOKENRY_DATABASE_URL", url.as_str()), off[0]];
+    let env = [("TOKENRY_DATABASE_URL", url.as_str()), off[0], off[1]];
     let server = Server::start(&home, &env);
     // The same session, too.
     let ada = server.again(&ada);

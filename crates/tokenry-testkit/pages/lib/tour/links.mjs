@@ -1,0 +1,42 @@
+// Connect links, as the person meets them who is sent one. Only what does not say how it came (a preview, an old browser)
+// has a button to press first, and is then shown what others are shown at once.
+import { consentAtSandbox } from '../providers.mjs';
+import { at, by } from './stop.mjs';
+
+export const LINK_REDIRECTS = ['POST /link/{token}', 'POST /link/{token}/take'];
+
+export function links(house) {
+  const fresh = (services) => async () => (await house.api.ada.makeLink({ services })).url;
+  const all = fresh(undefined);
+  const sandbox = fresh(['sandbox']);
+  return [
+    by('GET /link/{token}', 'link', 'sent', async (visitor) => visitor.go(await sandbox())),
+    by('GET /link/{token}', 'link-all', 'sent', async (visitor) => visitor.go(await all())),
+    by('GET /link/{token}', 'link-to-another', 'newcomer', async (visitor) => visitor.go(await sandbox())),
+    by('GET /link/{token}', 'link-elsewhere', 'nobody', async (visitor) => {
+      const url = await sandbox();
+      await (await house.visitor('sent')).go(url);
+      await visitor.page.goto(url);
+      await visitor.heading('Is this Tokenry account yours?');
+    }),
+    by('GET /link/{token}/service/{service}', 'link-service', 'sent', async (visitor) => {
+      const url = await sandbox();
+      await visitor.go(url);
+      await visitor.go(`${url}/service/sandbox`);
+      await visitor.button('Connect Sandbox').waitFor();
+    }),
+    at('GET /link/{token}', 'link-unknown', 'nobody', '/link/nobody-has-made-this-one', 404),
+    by('POST /link/{token}/connect', 'link-connected', 'sent', async (visitor) => {
+      await visitor.go(await sandbox());
+      await visitor.button('Connect Sandbox').click();
+      await consentAtSandbox(visitor.page, 'Linus');
+      await visitor.reads('You can close this window.');
+    }),
+    by('POST /link/{token}/connect', 'link-declined', 'sent', async (visitor) => {
+      await visitor.go(await sandbox());
+      await visitor.button('Connect Sandbox').click();
+      await consentAtSandbox(visitor.page, 'Linus', { deny: true });
+      await visitor.link('Try again').waitFor();
+    }),
+  ];
+}

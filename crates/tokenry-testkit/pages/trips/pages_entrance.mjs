@@ -1,0 +1,8 @@
+import { walkTour } from '../lib/tour/walk.mjs';
+
+export const says = 'every page that everybody comes to is accessible, in the light and in the dark, and neither overflows nor jumps at 360, 768 and 1440 px';
+export const weight = 30;
+
+export function walk(trip) {
+  return walkTour(trip, 'entrance');
+}
