@@ -6,6 +6,7 @@ use tokenry_oauth::{Kind, Provider, Readiness};
 use url::Url;
 
 use crate::boot::Broker;
+use crate::error::BrokerError;
 
 /// A service, and how an account of it is connected here.
 #[derive(Debug, Clone)]
@@ -98,13 +99,21 @@ pub struct ScopeOffer {
 
 impl Broker {
     /// All services, by their ids.
-    pub fn offers(&self) -> Vec<Offer> {
-        self.catalogue().iter().map(|provider| self.offer(provider)).collect()
+    ///
+    /// # Errors
+    /// [`BrokerError::Store`].
+    pub async fn offers(&self) -> Result<Vec<Offer>, BrokerError> {
+        let catalogue = self.current_catalogue().await?;
+        Ok(catalogue.iter().map(|provider| self.offer(provider)).collect())
     }
 
     /// The service of this id or alias.
-    pub fn find_offer(&self, word: &str) -> Option<Offer> {
-        self.catalogue().find(word).map(|provider| self.offer(provider))
+    ///
+    /// # Errors
+    /// [`BrokerError::Store`].
+    pub async fn find_offer(&self, word: &str) -> Result<Option<Offer>, BrokerError> {
+        let catalogue = self.current_catalogue().await?;
+        Ok(catalogue.find(word).map(|provider| self.offer(provider)))
     }
 
     fn offer(&self, provider: &Provider) -> Offer {

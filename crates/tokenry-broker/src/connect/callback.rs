@@ -46,7 +46,7 @@ impl Broker {
     ) -> Result<CallbackOutcome, ConnectError> {
         match ended {
             Ok(CallbackOutcome::Connected(connected)) => {
-                Ok(CallbackOutcome::Connected(self.noted_connect(note, Ok(connected)).await?))
+                Ok(CallbackOutcome::Connected(Box::new(self.noted_connect(note, Ok(*connected)).await?)))
             }
             Ok(parked) => {
                 self.note_parked(note, Action::ConnectPark);
@@ -109,7 +109,8 @@ impl Broker {
         let is_its_browser = link_browser.is_none_or(|has| has == Some(flow.browser_hash));
         if self.is_owner(flow, is_its_browser, &owner, claimant).await {
             note.actor = Actor::User(owner.id);
-            return Ok(CallbackOutcome::Connected(self.keep_or_give_back(flow, &provider, granted).await?));
+            let connected = self.keep_or_give_back(flow, &provider, granted).await?;
+            return Ok(CallbackOutcome::Connected(Box::new(connected)));
         }
         match self.park(flow, &owner, &provider, &granted, claimant).await {
             Ok(parked) => Ok(CallbackOutcome::Confirm(parked)),

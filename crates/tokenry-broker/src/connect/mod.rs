@@ -129,7 +129,7 @@ pub struct Completed {
 #[derive(Debug)]
 pub enum CallbackOutcome {
     /// The connection is stored.
-    Connected(Connected),
+    Connected(Box<Connected>),
     /// Another browser asked: the owner must sign in here first.
     Confirm(ParkedConnect),
 }

@@ -81,6 +81,7 @@ impl Broker {
             (1..=MAX_NONCE).contains(&nonce.len())
                 && nonce.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         });
+        self.fresh_services().await?;
         let mut usable = self.usable_link(handle, Some(&hash), note).await?;
         if take && usable.link.browser_hash.is_none_or(|has| has == hash) {
             let now = self.clock.now();

@@ -43,7 +43,7 @@ async fn columns_of_postgres(db: &mut PgConnection) -> Columns {
 
 /// The definition of an index without what the databases write differently.
 fn plain(definition: &str) -> String {
-    let text = definition.replace("USING btree ", "").replace("public.", "");
+    let text = definition.replace("USING btree ", "").replace("public.", "").replace("::text", "");
     let text = text.replace(['(', ')'], " ").replace(',', " ");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

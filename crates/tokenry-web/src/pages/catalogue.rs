@@ -10,6 +10,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use tokenry_broker::{Offer, Way};
 
+use super::error::PageError;
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
 use super::routes::Page;
@@ -111,10 +112,13 @@ fn find(offers: Vec<Offer>, search: &Search) -> Vec<Offer> {
     found.into_iter().map(|(_, offer)| offer).collect()
 }
 
-async fn catalogue(visit: Visit, search: Result<Query<Search>, QueryRejection>) -> Response {
+async fn catalogue(
+    visit: Visit,
+    search: Result<Query<Search>, QueryRejection>,
+) -> Result<Response, PageError> {
     // An address that nobody of ours made shows the whole catalogue.
     let search = search.map_or_else(|_| Search::default(), |Query(search)| search);
-    let offers = visit.app.broker.offers();
+    let offers = visit.app.broker.offers().await?;
     let categories: BTreeSet<String> = offers.iter().flat_map(|offer| offer.categories.clone()).collect();
     let found = find(offers, &search);
     let count = found.len();
@@ -137,5 +141,5 @@ async fn catalogue(visit: Visit, search: Result<Query<Search>, QueryRejection>) 
         count,
         search,
     };
-    page(StatusCode::OK, &template)
+    Ok(page(StatusCode::OK, &template))
 }

@@ -253,7 +253,8 @@ pub(super) fn failed(visit: &Visit, error: &ConnectError) -> Response {
         | ConnectError::Exchange { service, .. } => Some(service),
         _ => None,
     };
-    let offer = service.and_then(|name| visit.app.broker.offers().into_iter().find(|o| &o.name == name));
+    let catalogue = visit.app.broker.catalogue();
+    let offer = service.and_then(|name| catalogue.iter().find(|known| &known.name == name));
     let mended = matches!(error, ConnectError::WrongAccount { .. } | ConnectError::ConnectedElsewhere { .. });
     let again = match offer {
         Some(offer) => format!("/connect/{}", offer.id),

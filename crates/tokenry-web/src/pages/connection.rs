@@ -130,7 +130,7 @@ async fn show(
     let older = (doings.len() > shown).then(|| doings[shown - 1].place);
     doings.truncate(shown);
     let status = problem.as_ref().map_or(StatusCode::OK, ApiError::status);
-    let offer = broker.find_offer(detail.connection.provider.as_str());
+    let offer = broker.find_offer(detail.connection.provider.as_str()).await?;
     let template = template(visit, detail, offer.as_ref(), doings, older, problem);
     Ok(page(status, &template))
 }

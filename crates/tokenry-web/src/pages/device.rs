@@ -76,7 +76,7 @@ fn show(visit: &Visit, offer: &Offer, waiting: &Waiting, is_pending: bool) -> Re
 async fn ask(visit: Visit, Form(waiting): Form<Waiting>) -> Result<Response, PageError> {
     let claims = visit.claims()?;
     let broker = &visit.app.broker;
-    let offer = broker.find_offer(&waiting.service).ok_or(PageError::NotFound)?;
+    let offer = broker.find_offer(&waiting.service).await?.ok_or(PageError::NotFound)?;
     let progress = broker.poll_device(claims, claims.username(), waiting.handle.expose_secret()).await?;
     Ok(match (progress.status, progress.connection) {
         (DeviceStatus::Connected, Some(id)) => visit.go(&format!("/connections/{id}?done=connected")),

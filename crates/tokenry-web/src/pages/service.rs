@@ -105,12 +105,12 @@ struct SecretField {
     is_hidden: bool,
 }
 
-fn offer_of(visit: &Visit, word: &str) -> Result<Offer, PageError> {
-    visit.app.broker.find_offer(word).ok_or(PageError::NotFound)
+async fn offer_of(visit: &Visit, word: &str) -> Result<Offer, PageError> {
+    visit.app.broker.find_offer(word).await?.ok_or(PageError::NotFound)
 }
 
 async fn look(visit: Visit, Path(word): Path<String>) -> Result<Response, PageError> {
-    Ok(show(&visit, offer_of(&visit, &word)?, &Sent::default(), None))
+    Ok(show(&visit, offer_of(&visit, &word).await?, &Sent::default(), None))
 }
 
 fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<ApiError>) -> Response {
@@ -193,7 +193,7 @@ async fn connect(
     Path(word): Path<String>,
     Form(fields): Form<Vec<(String, SecretString)>>,
 ) -> Result<Response, PageError> {
-    let offer = offer_of(&visit, &word)?;
+    let offer = offer_of(&visit, &word).await?;
     let sent = Sent(fields);
     let done = match (&offer.way, sent.text("how")) {
         (Way::Consent, "device") if offer.has_device_flow => begin_device(&visit, &offer, &sent).await,

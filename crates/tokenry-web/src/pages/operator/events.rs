@@ -18,7 +18,7 @@ use crate::pages::routes::Page;
 use crate::pages::{page, sentence};
 
 /// How many events a page lists.
-const PAGE: i64 = 100;
+const PAGE: i64 = 50;
 
 pub(super) fn routes() -> Vec<Page> {
     vec![Page::get("/operator/events", Who::Operator, list)]

@@ -13,14 +13,18 @@ use tokenry_broker::{
 use tokenry_model::{SecretString, Timestamp};
 
 use super::settings::{Row, row};
-use super::{frame, read};
+use super::{frame, query, read};
 use crate::error::ApiError;
+use crate::logos::Sheet;
 use crate::pages::error::PageError;
 use crate::pages::frame::{Frame, Section};
 use crate::pages::gate::{Visit, Who};
 use crate::pages::routes::Page;
 use crate::pages::texts::say;
 use crate::pages::{page, sentence};
+
+/// How many services a page lists.
+const PAGE: usize = 48;
 
 pub(super) fn routes() -> Vec<Page> {
     vec![
@@ -40,6 +44,9 @@ struct ServicesPage {
     q: String,
     show: String,
     services: Vec<Line>,
+    /// The drawings of the logos.
+    sheet: String,
+    next: Option<String>,
     /// How many there are of each sort, whatever was searched for.
     set_up: usize,
     all: usize,
@@ -49,6 +56,7 @@ struct ServicesPage {
 struct Line {
     id: String,
     name: String,
+    logo: String,
     about: String,
     /// The key of its state, and how it looks.
     state: &'static str,
@@ -64,6 +72,8 @@ struct Asked {
     q: String,
     #[serde(default)]
     show: String,
+    #[serde(default)]
+    page: usize,
 }
 
 async fn list(visit: Visit, asked: Asking) -> Result<Response, PageError> {
@@ -87,24 +97,35 @@ async fn list(visit: Visit, asked: Asking) -> Result<Response, PageError> {
     let mut services: Vec<_> = lines.iter().filter(|line| wanted(line)).collect();
     // What is set up comes first.
     services.sort_by_key(|line| line.set_up == SetUp::Nobody);
+    let first = asked.page.saturating_mul(PAGE);
+    let next = (services.len() > first.saturating_add(PAGE)).then(|| {
+        let number = asked.page.saturating_add(1).to_string();
+        query(&[("q", &q), ("show", &asked.show), ("page", &number)])
+    });
+    let mut sheet = Sheet::within(usize::MAX);
+    let services = services.into_iter().skip(first).take(PAGE);
+    let services: Vec<_> = services.map(|line| line_of(line, &mut sheet)).collect();
     let template = ServicesPage {
         frame: frame(&visit, "services-title"),
         tab: "services",
         q,
         show: asked.show,
-        services: services.into_iter().map(line_of).collect(),
+        services,
+        sheet: sheet.html(),
+        next,
         set_up,
         all,
     };
     Ok(page(StatusCode::OK, &template))
 }
 
-fn line_of(line: &ServiceLine) -> Line {
+fn line_of(line: &ServiceLine, sheet: &mut Sheet) -> Line {
     let (state, look) = state_of(&line.set_up, &line.readiness, line.provider.kind());
     Line {
         id: line.provider.id.to_string(),
         name: line.provider.name.clone(),
-        about: line.provider.categories().join(", "),
+        logo: sheet.logo(line.provider.id.as_str(), &line.provider.name).html(),
+        about: line.provider.categories().join(", ").replace('_', " "),
         state,
         look,
     }
