@@ -43,6 +43,7 @@ sign-up-submit = Create the account
 sign-up-known = You have an account?
 sign-up-sign-in = Sign in
 notice-signed-in = You are signed in as { $username }.
+notice-session-ended = You were signed out meanwhile, so nothing was changed. Sign in, and send it again.
 notice-signed-out = You are signed out of this browser.
 
 ## The account
@@ -453,11 +454,11 @@ service-state-none = Not set up
 service-state-incomplete = Something is missing
 service-state-configured = Ready, by the configuration
 service-state-page = Ready
-service-title = { $service }
+operator-service-title = { $service }
 service-fault = The service refuses this server's registration: { $fault }. Check the client id and the secret.
 service-register = Register with { $service }
 service-register-text = Make an application (an “OAuth app”) on the service's developer pages, and give it this address.
-service-docs = How { $service } wants it done
+operator-service-docs = How { $service } wants it done
 service-redirect = Redirect URI
 service-redirect-hint = Exactly as it stands here, to the last character.
 service-redirect-localhost = The service refuses localhost, so 127.0.0.1 stands in its place.

@@ -220,7 +220,7 @@ fn show(
     };
     let name = provider.name.clone();
     let template = ServicePage {
-        frame: visit.titled(say("service-title", &[("service", &name)])).at(Section::Operator),
+        frame: visit.titled(say("operator-service-title", &[("service", &name)])).at(Section::Operator),
         tab: "services",
         id: provider.id.to_string(),
         state,
