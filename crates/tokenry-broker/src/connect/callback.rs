@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokenry_model::{
-    Action, Actor, CredentialKind, Deadlines, ExposeSecret as _, Flow, FlowKind, Scopes, SecretString,
+    Action, Actor, CredentialKind, Deadlines, ExposeSecret as _, Flow, FlowKind, Link, Scopes, SecretString,
     StateHash, Timestamp, User, Values,
 };
 use tokenry_oauth::{Exchange, OAuthError, PkceVerifier, Provider, TokenSet};
@@ -72,22 +72,20 @@ impl Broker {
         (note.owner, note.provider) = (Some(flow.user_id), Some(flow.provider.clone()));
         // Before anything is exchanged: of several connects that were begun with one link, one ends.
         let link = self.claim_link_of(&flow).await?;
-        let has = link.as_ref().map(|link| link.browser_hash);
-        let mut ended = self.finish_flow(&flow, has, &callback, claimant, note).await;
+        let mut ended = self.finish_flow(&flow, link.as_ref(), &callback, claimant, note).await;
         if let Some(link) = link {
             *link_end = self.end_link(link, &flow, note, &ended).await;
             if let Ok(CallbackOutcome::Connected(connected)) = &mut ended {
-                connected.link.clone_from(link_end);
+                connected.link = link_end.clone().map(Box::new);
             }
         }
         ended
     }
 
-    /// `link_browser`: of a flow that was begun with a connect link, the browser that has that.
     async fn finish_flow(
         &self,
         flow: &Flow,
-        link_browser: Option<Option<[u8; 32]>>,
+        link: Option<&Link>,
         callback: &Callback,
         claimant: &Claimant,
         note: &mut Note,
@@ -106,7 +104,7 @@ impl Broker {
             }
         };
         // A link that its owner took into another browser is no longer the first one's.
-        let is_its_browser = link_browser.is_none_or(|has| has == Some(flow.browser_hash));
+        let is_its_browser = link.is_none_or(|link| link.browser_hash == Some(flow.browser_hash));
         if self.is_owner(flow, is_its_browser, &owner, claimant).await {
             note.actor = Actor::User(owner.id);
             let connected = self.keep_or_give_back(flow, &provider, granted).await?;

@@ -98,7 +98,7 @@ pub struct Connected {
     /// Whether an existing connection was renewed.
     pub renewed: bool,
     /// How that ended the connect link that it was begun with.
-    pub link: Option<LinkEnd>,
+    pub link: Option<Box<LinkEnd>>,
 }
 
 /// A grant that waits for its owner to sign in.

@@ -130,8 +130,8 @@ impl Broker {
                 }
                 let mut kept = kept;
                 if let Ok(connected) = &mut kept {
-                    connected.link =
-                        broker.end_link_of_parked(&parked.flow, &note, Some(connected.id)).await;
+                    let end = broker.end_link_of_parked(&parked.flow, &note, Some(connected.id)).await;
+                    connected.link = end.map(Box::new);
                 }
                 broker.noted_connect(note, kept).await
             })

@@ -4,7 +4,7 @@
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use tokenry_broker::{CallbackOutcome, ConnectError, Connected, LinkEnd};
+use tokenry_broker::{CallbackOutcome, ConnectError, Connected, LinkEnd, WebOrigin};
 
 use super::connecting::{error_key, status_of};
 use super::frame::Frame;
@@ -104,7 +104,7 @@ pub(super) fn embeddable(visit: &Visit, mut response: Response) -> Response {
     let policy =
         response.headers().get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
     let (false, Some(policy)) = (origins.is_empty(), policy) else { return response };
-    let allowed: Vec<&str> = origins.iter().map(|origin| origin.as_str()).collect();
+    let allowed: Vec<&str> = origins.iter().map(WebOrigin::as_str).collect();
     let policy = policy.replace("frame-ancestors 'none'", &format!("frame-ancestors {}", allowed.join(" ")));
     if let Ok(policy) = HeaderValue::try_from(policy) {
         let headers = response.headers_mut();
