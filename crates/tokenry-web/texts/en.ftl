@@ -350,12 +350,12 @@ way-client = With an id and a secret
 way-closed = Not set up here
 
 ## One service
-service-title = Connect { $service }
+connect-service-title = Connect { $service }
 service-consent = You are sent to { $service }, which asks what may be shared. You can take it back at any time.
 service-paste = A token that you made at { $service } yourself can be kept here and handed to your programs as it is. Nobody can renew it.
 service-bring = { $service } works with something you bring along: { $what }.
 service-make = Make one there: { $what }
-service-docs = How { $service } explains it
+service-explained = How { $service } explains it
 service-example = Such as { $example }
 service-more = More choices
 service-name = A name for it
