@@ -262,7 +262,7 @@ impl Broker {
     pub async fn find_service(&self, claims: &Claims, id: &str) -> Result<ServiceDetail, BrokerError> {
         self.operator(claims).await?;
         let catalogue = self.current_catalogue().await?;
-        let provider = self.service_of_id(&catalogue, id)?;
+        let provider = service_of_id(&catalogue, id)?;
         let rows = self.store.list_service_clients().await?;
         let row = rows.into_iter().find(|row| row.provider == provider.id);
         let changed = match &row {
@@ -303,7 +303,7 @@ impl Broker {
     pub async fn check_service(&self, claims: &Claims, id: &str) -> Result<ServiceCheck, BrokerError> {
         self.operator(claims).await?;
         let catalogue = self.current_catalogue().await?;
-        let provider = self.service_of_id(&catalogue, id)?;
+        let provider = service_of_id(&catalogue, id)?;
         let health = self.store.find_health(&provider.id).await?;
         Ok(self.oauth.check(&provider, health).await)
     }
@@ -418,22 +418,12 @@ impl Broker {
 
     async fn service_to_change(&self, id: &str, note: &mut Note) -> Result<Arc<Provider>, BrokerError> {
         let catalogue = self.current_catalogue().await?;
-        let provider = self.service_of_id(&catalogue, id)?;
+        let provider = service_of_id(&catalogue, id)?;
         note.provider = Some(provider.id.clone());
         if catalogue.is_client_configured(&provider.id) {
             return Err(BrokerError::field("client_id", "is set by the configuration, which wins"));
         }
         Ok(provider)
-    }
-
-    /// By its id alone: an address of a page has no second one.
-    fn service_of_id(&self, catalogue: &Catalogue, id: &str) -> Result<Arc<Provider>, BrokerError> {
-        let found = catalogue.find(id).filter(|provider| provider.id.as_str() == id);
-        found.cloned().ok_or_else(|| BrokerError::UnknownService {
-            field: None,
-            word: id.chars().filter(|c| !c.is_control()).take(64).collect(),
-            close: catalogue.close_matches(id),
-        })
     }
 
     pub(crate) async fn name_of(&self, user: Option<UserId>) -> Result<Option<String>, BrokerError> {
@@ -450,4 +440,14 @@ fn set_up(catalogue: &Catalogue, clients: &BTreeMap<ProviderId, ServiceClient>, 
     } else {
         SetUp::Nobody
     }
+}
+
+/// By its id alone: an address of a page has no second one.
+fn service_of_id(catalogue: &Catalogue, id: &str) -> Result<Arc<Provider>, BrokerError> {
+    let found = catalogue.find(id).filter(|provider| provider.id.as_str() == id);
+    found.cloned().ok_or_else(|| BrokerError::UnknownService {
+        field: None,
+        word: id.chars().filter(|c| !c.is_control()).take(64).collect(),
+        close: catalogue.close_matches(id),
+    })
 }

@@ -206,7 +206,7 @@ async fn a_check_says_what_the_server_has_seen_of_a_client_that_is_refused() {
 #[test]
 fn a_check_of_all_without_any_says_so() {
     let home = Home::new();
-    says(home.run(&["provider", "check", "--all"], &[]), &["names no service yet"]);
+    says(home.run(&["provider", "check", "--all"], &[]), &["No service is set up yet"]);
 }
 
 #[test]
