@@ -43,6 +43,7 @@ sign-up-submit = Create the account
 sign-up-known = You have an account?
 sign-up-sign-in = Sign in
 notice-signed-in = You are signed in as { $username }.
+notice-session-ended = You were signed out meanwhile, so nothing was changed. Sign in, and send it again.
 notice-signed-out = You are signed out of this browser.
 
 ## The account
@@ -349,12 +350,12 @@ way-client = With an id and a secret
 way-closed = Not set up here
 
 ## One service
-service-title = Connect { $service }
+connect-service-title = Connect { $service }
 service-consent = You are sent to { $service }, which asks what may be shared. You can take it back at any time.
 service-paste = A token that you made at { $service } yourself can be kept here and handed to your programs as it is. Nobody can renew it.
 service-bring = { $service } works with something you bring along: { $what }.
 service-make = Make one there: { $what }
-service-docs = How { $service } explains it
+service-explained = How { $service } explains it
 service-example = Such as { $example }
 service-more = More choices
 service-name = A name for it

@@ -100,7 +100,10 @@ async fn only_the_pages_of_a_link_may_be_framed_and_opened_by_the_configured_ori
     assert_open(&leaving);
     let confirm = other.consent_sandbox(world.consent_of(&leaving), "linus").await;
     assert!(confirm.form_with("handle").is_some());
-    assert_open(&confirm);
+    // What asks for a password stays in its window, and stands in no frame.
+    assert_eq!(header(&confirm, "cross-origin-opener-policy"), "unsafe-none");
+    assert!(header(&confirm, "content-security-policy").contains("frame-ancestors 'none'"));
+    assert_eq!(header(&confirm, "x-frame-options"), "DENY");
     let consent = world.begin(&mut browser, &made).await;
     assert_open(&browser.consent_sandbox(consent, "grace").await);
 

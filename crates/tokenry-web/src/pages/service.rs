@@ -122,7 +122,7 @@ fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<ApiError>) -> 
     let mut sheet = Sheet::within(usize::MAX);
     let logo = sheet.logo(offer.id.as_str(), &offer.name).html();
     let is_closed = matches!(offer.way, Way::NotSetUp { .. } | Way::PasteOnly { .. });
-    let secrets = secrets(visit, &offer);
+    let secrets = secrets(&offer);
     let typed = |setting: SettingOffer| SettingField {
         value: match sent.text(&format!("{SETTING}{}", setting.name)) {
             "" => setting.default.clone().unwrap_or_default(),
@@ -130,7 +130,7 @@ fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<ApiError>) -> 
         },
         setting,
     };
-    let title = super::texts::say("service-title", &[("service", &offer.name)]);
+    let title = super::texts::say("connect-service-title", &[("service", &offer.name)]);
     let template = ServicePage {
         frame: visit.titled(title).at(Section::Connect),
         sheet: sheet.html(),
@@ -159,7 +159,7 @@ pub(super) fn outward(url: &url::Url) -> Option<String> {
 }
 
 /// The fields for what a person brings.
-fn secrets(visit: &Visit, offer: &Offer) -> Vec<SecretField> {
+fn secrets(offer: &Offer) -> Vec<SecretField> {
     let say = |key: &str| super::texts::say(key, &[]);
     let field = |name, label, is_hidden| SecretField { name, label, is_needed: true, is_hidden };
     match &offer.way {
@@ -181,8 +181,7 @@ fn secrets(visit: &Visit, offer: &Offer) -> Vec<SecretField> {
             },
         ],
         Way::NotSetUp { .. } | Way::PasteOnly { .. } => {
-            let label = visit.frame("service-title").t("field-token");
-            vec![field("token", label, true)]
+            vec![field("token", say("field-token"), true)]
         }
     }
 }
