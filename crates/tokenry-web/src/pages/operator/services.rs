@@ -256,7 +256,8 @@ fn redirect_notes(detail: &ServiceDetail) -> Vec<String> {
         (provider.redirect_has_a_name(), "operated-redirect-name"),
     ]
     .into_iter()
-    .filter_map(|(holds, key)| holds.then(|| say(key, &[("id", &provider.id)])))
+    .filter(|(holds, _)| *holds)
+    .map(|(_, key)| say(key, &[("id", &provider.id)]))
     .collect()
 }
 
@@ -298,7 +299,7 @@ async fn look(visit: Visit, id: Id) -> Result<Response, PageError> {
 }
 
 #[derive(Deserialize)]
-struct Client {
+struct Registration {
     #[serde(default)]
     client_id: String,
     #[serde(default)]
@@ -309,7 +310,7 @@ struct Client {
 async fn save(
     visit: Visit,
     id: Id,
-    form: Result<Form<Client>, FormRejection>,
+    form: Result<Form<Registration>, FormRejection>,
 ) -> Result<Response, PageError> {
     let (id, form) = (id_of(id)?, read(form)?);
     let client = SetClient {
