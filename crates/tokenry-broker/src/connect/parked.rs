@@ -157,7 +157,7 @@ impl Broker {
         match self.open_parked(parked).await {
             Ok(granted) => self.give_back_later(parked.flow.clone(), granted),
             Err(error) => {
-                tracing::error!(%error, "a waiting grant does not open: it lives on at the provider")
+                tracing::error!(%error, "a waiting grant does not open: it lives on at the provider");
             }
         }
     }
