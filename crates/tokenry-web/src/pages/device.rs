@@ -1,7 +1,6 @@
 //! Saying yes on another device (RFC 8628): the code, and the question how it is getting on.
 
 use askama::Template;
-use axum::extract::Form;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -10,6 +9,7 @@ use tokenry_model::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::error::PageError;
+use super::extract::Form;
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
 use super::routes::Page;

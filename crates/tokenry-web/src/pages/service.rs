@@ -1,7 +1,6 @@
 //! One service of the catalogue: the way to the consent, or a form for what a person brings.
 
 use askama::Template;
-use axum::extract::{Form, Path};
 use axum::http::StatusCode;
 use axum::response::Response;
 use tokenry_broker::{
@@ -10,6 +9,7 @@ use tokenry_broker::{
 use tokenry_model::{ExposeSecret as _, SecretString, Values};
 
 use super::error::PageError;
+use super::extract::{Form, Path};
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
 use super::routes::Page;

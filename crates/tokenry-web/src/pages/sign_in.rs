@@ -1,7 +1,6 @@
 //! Signing in, up and out.
 
 use askama::Template;
-use axum::extract::{Form, Query};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::CookieJar;
@@ -10,6 +9,7 @@ use tokenry_broker::BrokerError;
 use tokenry_model::SecretString;
 
 use super::error::PageError;
+use super::extract::{Form, Query};
 use super::frame::Frame;
 use super::gate::{Visit, Who};
 use super::page;
@@ -51,7 +51,7 @@ struct SignUpPage {
 }
 
 /// Where to go after signing in.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Next {
     #[serde(default)]
     next: String,
