@@ -136,7 +136,7 @@ async fn catalogue(
         frame: visit.frame("catalogue-title").at(Section::Connect),
         sheet: sheet.html(),
         categories: categories.into_iter().collect(),
-        next: (count > first.saturating_add(PAGE)).then_some(search.page + 1),
+        next: (count > first.saturating_add(PAGE)).then_some(search.page.saturating_add(1)),
         cards,
         count,
         search,
