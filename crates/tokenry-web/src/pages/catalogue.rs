@@ -71,7 +71,8 @@ pub(super) fn way(offer: &Offer) -> (&'static str, &'static str) {
         Way::ApiKey => ("way-api-key", ""),
         Way::Basic { .. } => ("way-basic", ""),
         Way::Client { .. } => ("way-client", ""),
-        Way::NotSetUp { .. } | Way::PasteOnly { .. } => ("way-closed", ""),
+        Way::NotSetUp { .. } => ("way-closed", ""),
+        Way::PasteOnly { .. } => ("way-paste", ""),
     }
 }
 
