@@ -43,7 +43,10 @@ impl Broker {
         let now = self.clock.now();
         self.fresh_services().await?;
         for parked in self.store.list_expired_parked(now, BATCH).await? {
-            self.drop_parked(&parked).await?;
+            // One that cannot be given back must not keep the rest from being done.
+            if let Err(error) = self.drop_parked(&parked).await {
+                tracing::error!(%error, "a grant that nobody claimed could not be given back");
+            }
         }
         self.store.delete_ended_flows(now.minus(KEEP_FLOWS)).await?;
         self.store.delete_ended_links(now.minus(KEEP_FLOWS)).await?;
@@ -61,10 +64,24 @@ impl Broker {
     pub(crate) async fn drop_parked(&self, parked: &Parked) -> Result<bool, BrokerError> {
         // One of several replicas, or the owner at the last moment, takes it.
         let Some(parked) = self.store.claim_parked(&parked.flow.state_hash).await? else { return Ok(false) };
-        let granted = self.open_parked(&parked).await?;
-        let provider = self.provider_with(&parked.flow.provider, &granted.credential.values)?;
-        let account = granted.account.as_ref().map(|account| account.id.as_str());
-        if !self.may_revoke(&provider, account).await? {
+        let looked_up = async {
+            let granted = self.open_parked(&parked).await?;
+            let provider = self.provider_with(&parked.flow.provider, &granted.credential.values)?;
+            let account = granted.account.as_ref().map(|account| account.id.as_str());
+            let may = self.may_revoke(&provider, account).await?;
+            Ok::<_, BrokerError>((granted, provider, may))
+        };
+        let (granted, provider, may) = match looked_up.await {
+            Ok(found) => found,
+            Err(error) => {
+                // A service may be configured again, and a database comes back.
+                if !self.gives_up(&parked) {
+                    self.park_for_another_try(&parked).await?;
+                }
+                return Err(error);
+            }
+        };
+        if !may {
             return Ok(false);
         }
         let mut note = Note::new(Actor::Background, Action::GrantRevoke);
@@ -78,7 +95,7 @@ impl Broker {
             Err(error) => {
                 self.metrics.revoked(provider.id.as_str(), "failed");
                 self.note_passing(note, AuditOutcome::Failed, Some("provider"));
-                let gives_up = self.clock.now().since(parked.began_at) >= revoke::GIVE_UP;
+                let gives_up = self.gives_up(&parked);
                 tracing::warn!(provider = %provider.id, %error, gives_up, "a grant that nobody claimed was not revoked");
                 if !gives_up {
                     self.park_for_another_try(&parked).await?;
@@ -86,6 +103,10 @@ impl Broker {
                 Ok(false)
             }
         }
+    }
+
+    fn gives_up(&self, parked: &Parked) -> bool {
+        self.clock.now().since(parked.began_at) >= revoke::GIVE_UP
     }
 
     /// The hash of what nobody knows.
@@ -97,8 +118,7 @@ impl Broker {
     async fn park_for_another_try(&self, parked: &Parked) -> Result<(), BrokerError> {
         let at = self.clock.now().plus(revoke::FIRST_PAUSE);
         let (handle, browser) = (self.nobodys_hash()?, self.nobodys_hash()?);
-        let state = &parked.flow.state_hash;
-        let grant = self.fresh_parked(parked)?;
-        Ok(self.store.update_flow_parked(state, &handle, &browser, &grant, at).await?)
+        self.park_again(parked, &handle, &browser, at).await;
+        Ok(())
     }
 }

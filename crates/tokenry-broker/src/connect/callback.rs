@@ -281,18 +281,22 @@ impl Broker {
         })
     }
 
-    /// Whether the browser that came back is the one that asked, or is signed in as the same user.
+    /// Whether the browser that came back is signed in as the same user, or is the one that asked and signed in as nobody.
+    /// One that is somebody else's now is asked first, whoever used it when the link was asked for.
     async fn is_owner(&self, flow: &Flow, is_its_browser: bool, owner: &User, claimant: &Claimant) -> bool {
         let same_browser = claimant
             .browser
             .as_ref()
             .is_some_and(|cookie| hash_of(cookie.expose_secret()) == flow.browser_hash);
-        if same_browser && is_its_browser {
-            return true;
+        let session = match &claimant.session {
+            Some(cookie) => self.browser_session(cookie, claimant.from.clone()).await,
+            None => Ok(None),
+        };
+        match session {
+            Ok(Some(session)) => session.user.id == owner.id,
+            Ok(None) => same_browser && is_its_browser,
+            Err(_) => false,
         }
-        let Some(cookie) = &claimant.session else { return false };
-        let session = self.browser_session(cookie, claimant.from.clone()).await;
-        session.is_ok_and(|session| session.is_some_and(|session| session.user.id == owner.id))
     }
 }
 

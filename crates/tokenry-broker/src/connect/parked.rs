@@ -124,9 +124,7 @@ impl Broker {
                 let kept = broker.keep_parked(&parked, &owner).await;
                 if matches!(&kept, Err(ConnectError::Broker(error)) if !matches!(error, BrokerError::NoSuchConnection)) {
                     // The form stays good: the same handle, in the same browser.
-                    let (state, until) = (&parked.flow.state_hash, broker.clock.now().plus(FLOW_TTL));
-                    let grant = broker.fresh_parked(&parked)?;
-                    broker.store.update_flow_parked(state, &confirm, &of_browser, &grant, until).await?;
+                    broker.park_again(&parked, &confirm, &of_browser, broker.clock.now().plus(FLOW_TTL)).await;
                 }
                 let mut kept = kept;
                 if let Ok(connected) = &mut kept {
@@ -138,6 +136,30 @@ impl Broker {
             .await?;
         let session = self.open_session(&user, None).await.map_err(ConnectError::from)?;
         Ok((connected, session))
+    }
+
+    /// Puts a grant back that was claimed and is neither kept nor given back. What the database does not take goes on being
+    /// offered to it.
+    pub(crate) async fn park_again(
+        &self,
+        parked: &Parked,
+        confirm: &[u8; 32],
+        browser: &[u8; 32],
+        until: Timestamp,
+    ) {
+        let put = async {
+            let grant = self.fresh_parked(parked)?;
+            let state = &parked.flow.state_hash;
+            Ok::<_, BrokerError>(self.store.update_flow_parked(state, confirm, browser, &grant, until).await?)
+        };
+        let Err(error) = put.await else { return };
+        tracing::warn!(%error, "a waiting grant could not be put back yet");
+        match self.open_parked(parked).await {
+            Ok(granted) => self.give_back_later(parked.flow.clone(), granted),
+            Err(error) => {
+                tracing::error!(%error, "a waiting grant does not open: it lives on at the provider");
+            }
+        }
     }
 
     async fn keep_parked(&self, parked: &Parked, owner: &User) -> Result<Connected, ConnectError> {

@@ -319,11 +319,11 @@ fn no_service_is_asked_for_an_implicit_grant_or_with_a_person_s_password() {
 }
 
 fn clients(of: &[(&str, Option<&str>)]) -> BTreeMap<ProviderId, ServiceClient> {
-    let client = |secret: &Option<&str>| ServiceClient {
+    let client = |secret: Option<&str>| ServiceClient {
         client_id: "from the page".to_owned(),
         client_secret: secret.map(Into::into),
     };
-    of.iter().map(|(id, secret)| (ProviderId::parse(id).unwrap(), client(secret))).collect()
+    of.iter().map(|(id, secret)| (ProviderId::parse(id).unwrap(), client(*secret))).collect()
 }
 
 #[test]

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 
 import { askToDelete, chooseService, signIn } from './people.mjs';
 import { consentAtSandbox } from './providers.mjs';
+import { until } from './until.mjs';
 import { PASSWORD } from './world.mjs';
 
 /// What Ada keeps that was made elsewhere.
@@ -79,8 +80,9 @@ export async function furnish(trip) {
   const api = {};
   for (const name of ['olga', 'ada', 'newcomer', 'leaver']) api[name] = await world.api().signUp(name, PASSWORD);
   const house = new House(trip, world, api);
-  const [kept] = await house.bring(api.ada, 'kept', ['Calendar sync'], 3600);
-  const [ended] = await house.bring(api.ada, 'ended', ['Photo backup'], 1);
+  const fresh = await house.bring(api.leaver, 'leaver', Array.from({ length: 12 }, (_, i) => `Report ${i + 1}`), 1);
+  const [kept] = await house.bring(api.ada, 'ada.work', ['Calendar sync'], 3600);
+  const [ended] = await house.bring(api.ada, 'ada.home', ['Photo backup'], 1);
   for (const [service, name] of PASTED) {
     const { id } = await api.ada.ok('POST', '/api/users/ada/connections', { service, kind: 'plain', name, token: 'any' });
     house.pasted = id;
@@ -88,6 +90,11 @@ export async function furnish(trip) {
   await world.revoke('sandbox', ended.account);
   await api.ada.untilReconnectRequired(ended.id);
   assert.equal((await api.ada.token_of(kept.id)).status, 200);
+  await until('some are refreshed', async () => {
+    await Promise.all(fresh.map(({ id }) => api.leaver.token_of(id)));
+    const all = await api.leaver.connections();
+    return all.every(({ last_refreshed_at: at }) => at);
+  });
   house.connections = { sandbox: kept.id, ended: ended.id, pasted: house.pasted };
   return house;
 }

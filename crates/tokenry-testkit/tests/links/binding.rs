@@ -52,6 +52,32 @@ async fn a_link_that_somebody_else_opens_ends_on_the_confirm_page_and_moves_noth
 }
 
 #[tokio::test]
+async fn who_is_signed_in_as_another_is_asked_first_even_where_the_link_was_opened_first() {
+    for on in BOTH {
+        let world = World::start(on).await;
+        let made = world.plain_link().await;
+        world.app.user("grace").await;
+        let mut victim = Browser::new();
+        let page = victim.get(format!("{}/sign-in", world.app.base())).await;
+        let form = page.form_with("password").unwrap();
+        victim.submit(&form, &[("username", "grace"), ("password", PASSWORD)]).await;
+        let consent = world.begin(&mut victim, &made).await;
+        let page = victim.consent_sandbox(consent, "grace").await;
+        let form = page.form_with("handle").unwrap_or_else(|| panic!("{}", page.body));
+        assert!(page.body.contains("<bdi>ada</bdi>"), "{}", page.body);
+        assert_eq!(world.connections().await, 0, "{on:?}");
+        // Whoever signs in or out in another tab does not lose what waits here.
+        let other_tab = victim.get(format!("{}/account", world.app.base())).await;
+        let out = other_tab.forms().into_iter().find(|form| form.action.path() == "/sign-out").unwrap();
+        victim.submit(&out, &[]).await;
+        let page = victim.submit(&form, &[("decision", "abandon")]).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+        assert!(page.body.contains("given back"), "{}", page.body);
+        assert_eq!((world.connections().await, world.sandbox.seen().live_families), (0, 0), "{on:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_consent_that_is_finished_in_another_browser_waits_for_the_owner() {
     for on in BOTH {
         let world = World::start(on).await;

@@ -60,7 +60,8 @@ async fn the_api_and_the_script_answer_pages_of_the_configured_origins_alone() {
 
 #[tokio::test]
 async fn without_a_configured_origin_no_answer_says_a_word_of_others() {
-    let world = World::start_with(On::Sqlite, |config| config.embedding = Default::default()).await;
+    let world =
+        World::start_with(On::Sqlite, |config| config.embedding = tokenry_broker::Embedding::default()).await;
     let made = world.plain_link().await;
     let status = format!("/api/connect/links/{}", made.id());
     for path in [status.as_str(), "/connect.js"] {
@@ -100,7 +101,10 @@ async fn only_the_pages_of_a_link_may_be_framed_and_opened_by_the_configured_ori
     assert_open(&leaving);
     let confirm = other.consent_sandbox(world.consent_of(&leaving), "linus").await;
     assert!(confirm.form_with("handle").is_some());
-    assert_open(&confirm);
+    // What asks for a password stays in its window, and stands in no frame.
+    assert_eq!(header(&confirm, "cross-origin-opener-policy"), "unsafe-none");
+    assert!(header(&confirm, "content-security-policy").contains("frame-ancestors 'none'"));
+    assert_eq!(header(&confirm, "x-frame-options"), "DENY");
     let consent = world.begin(&mut browser, &made).await;
     assert_open(&browser.consent_sandbox(consent, "grace").await);
 

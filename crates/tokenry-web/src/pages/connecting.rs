@@ -237,7 +237,7 @@ fn ask_to_confirm(visit: &Visit, parked: &ParkedConnect, problem: Option<ApiErro
     let fallback = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let (name, value) = wait.unwrap_or(fallback);
     response.headers_mut().insert(name, value);
-    link_end::embeddable(visit, response)
+    link_end::openable(visit, response)
 }
 
 /// A connect did not end well: what happened, and what to do.

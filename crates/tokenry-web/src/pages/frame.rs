@@ -30,6 +30,7 @@ pub(crate) struct Frame {
     username: Option<String>,
     operator: bool,
     form_token: SecretString,
+    open_form_token: SecretString,
     notice: Option<String>,
 }
 
@@ -38,7 +39,7 @@ impl Frame {
         base: &str,
         title: String,
         who: Option<(String, bool)>,
-        form_token: SecretString,
+        [form_token, open_form_token]: [SecretString; 2],
     ) -> Self {
         let (username, operator) = who.map_or((None, false), |(name, operator)| (Some(name), operator));
         Self {
@@ -48,6 +49,7 @@ impl Frame {
             username,
             operator,
             form_token,
+            open_form_token,
             notice: None,
         }
     }
@@ -130,8 +132,12 @@ impl Frame {
 
     /// The field that every form begins with.
     pub(crate) fn token_field(&self) -> String {
-        // Base64url: nothing in it needs to be escaped.
-        format!(r#"<input type="hidden" name="form_token" value="{}">"#, self.form_token.expose_secret())
+        hidden(&self.form_token)
+    }
+
+    /// The same, for forms that are for anyone: good whoever signs in or out meanwhile in this browser.
+    pub(crate) fn open_token_field(&self) -> String {
+        hidden(&self.open_form_token)
     }
 
     /// A time, for people: in UTC until a script puts it into the reader's zone and words.
@@ -142,4 +148,9 @@ impl Frame {
         let minutes = time.get(..5).unwrap_or_default();
         format!(r#"<time class="when" datetime="{text}">{date} {minutes} UTC</time>"#)
     }
+}
+
+fn hidden(token: &SecretString) -> String {
+    // Base64url: nothing in it needs to be escaped.
+    format!(r#"<input type="hidden" name="form_token" value="{}">"#, token.expose_secret())
 }

@@ -56,8 +56,8 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Reads who comes. `true`: the browser has no mark yet.
-    async fn of(app: &App, parts: &Parts) -> Result<(Self, bool), ApiError> {
+    /// Reads who comes.
+    async fn of(app: &App, parts: &Parts) -> Result<Self, ApiError> {
         let jar = CookieJar::from_headers(&parts.headers);
         let from = origin_of(parts, app);
         let session = browser::session_of(app, &jar);
@@ -66,13 +66,12 @@ impl Visit {
             None => None,
         };
         let known = browser::browser_of(app, &jar).filter(|mark| mark.expose_secret().len() == 43);
-        let unmarked = known.is_none();
         let browser = match known {
             Some(mark) => mark,
             None => app.broker.new_browser()?,
         };
         let done = parts.uri.query().and_then(done_of);
-        Ok((Self { app: app.clone(), person: person.map(Arc::new), session, browser, from, done }, unmarked))
+        Ok(Self { app: app.clone(), person: person.map(Arc::new), session, browser, from, done })
     }
 
     /// Who is signed in, as the verbs take it.
@@ -91,21 +90,23 @@ impl Visit {
         self.person.as_deref().ok_or(PageError::SignIn)
     }
 
-    /// What the forms of this visit carry: it follows from the session, or else from the browser's mark.
-    fn form_token(&self) -> SecretString {
+    /// What the forms of this visit carry: it follows from the session, or else from the browser's mark; and what those carry
+    /// that are for anyone, from the mark alone.
+    fn form_tokens(&self) -> [SecretString; 2] {
         let secret = match (&self.person, &self.session) {
             (Some(_), Some(session)) => session,
             _ => &self.browser,
         };
-        self.app.broker.form_token(secret)
+        [secret, &self.browser].map(|secret| self.app.broker.form_token(secret))
     }
 
-    /// Whether a form carries what it must. One that is for anyone may have been shown before its browser was signed in.
+    /// Whether a form carries what it must. In one that is for anyone, somebody else may be signed in by now.
     fn is_ours(&self, token: &str, who: Who) -> bool {
         let is = |expected: SecretString| -> bool {
             token.as_bytes().ct_eq(expected.expose_secret().as_bytes()).into()
         };
-        is(self.form_token()) || who == Who::Anyone && is(self.app.broker.form_token(&self.browser))
+        let [own, open] = self.form_tokens();
+        is(own) || who == Who::Anyone && is(open)
     }
 
     /// What a page is set into. `title` is the key of its title.
@@ -121,7 +122,7 @@ impl Visit {
             let username = who.as_ref().map_or("", |(name, _)| name);
             super::notice(word, username)
         });
-        Frame::new(self.app.base_path(), title, who, self.form_token()).noticing(notice)
+        Frame::new(self.app.base_path(), title, who, self.form_tokens()).noticing(notice)
     }
 
     /// Goes to another page, by a GET. `path` begins with a slash.
@@ -144,7 +145,7 @@ impl FromRequestParts<App> for Visit {
         match parts.extensions.get::<Self>() {
             Some(visit) => Ok(visit.clone()),
             // Outside the table of routes: an address that is not there.
-            None => Ok(Self::of(app, parts).await?.0),
+            None => Self::of(app, parts).await,
         }
     }
 }
@@ -153,7 +154,7 @@ impl FromRequestParts<App> for Visit {
 pub(super) async fn enforce(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let Gate { app, who } = gate;
     let (parts, body) = request.into_parts();
-    let (visit, unmarked) = match Visit::of(&app, &parts).await {
+    let visit = match Visit::of(&app, &parts).await {
         Ok(visit) => visit,
         Err(error) => return PageError::from(error).without_visit(&app),
     };
@@ -167,8 +168,8 @@ pub(super) async fn enforce(State(gate): State<Gate>, request: Request, next: Ne
     if let Some(error) = response.extensions_mut().remove::<Arc<PageError>>() {
         response = error.show(&visit);
     }
-    // A page that only leads on shows no form.
-    if writes || unmarked && !response.status().is_redirection() {
+    // The mark lasts from the last page on that was shown. One that only leads on shows no form.
+    if writes || !response.status().is_redirection() {
         let jar = browser::mark(&app, CookieJar::new(), &visit.browser);
         return (jar, response).into_response();
     }
@@ -188,7 +189,6 @@ async fn admit(
         (Who::Anyone, _) | (Who::Person, Some(_)) | (Who::Operator, Some(true)) => {}
         // No word about what is there.
         (Who::Operator, Some(false)) => return Ok(not_found(visit)),
-        (_, None) if writes => return Err(PageError::SignIn),
         (_, None) => return Ok(sign_in_first(visit, &parts)),
     }
     let body = if writes { check_form(visit, who, &parts.headers, body).await? } else { body };
@@ -196,11 +196,29 @@ async fn admit(
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
-/// To the sign-in, and back to where one was going.
+/// To the sign-in, and back to where one was going. Whose session ended over a form is led back to the page that it is on.
 fn sign_in_first(visit: &Visit, parts: &Parts) -> Response {
-    let wanted = parts.uri.path_and_query().map_or("/", |wanted| wanted.as_str());
-    let next: String = url::form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
-    visit.go(&format!("/sign-in?next={next}"))
+    let (next, done) = if parts.method == Method::POST {
+        (page_of(parts.uri.path()), "&done=session-ended")
+    } else {
+        (parts.uri.path_and_query().map_or("/", |wanted| wanted.as_str()), "")
+    };
+    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    visit.go(&format!("/sign-in?next={next}{done}"))
+}
+
+/// The page that a form is on: the nearest address above it at which there is one.
+fn page_of(path: &str) -> &str {
+    let mut path = path;
+    loop {
+        if super::routes::has_page(path) {
+            return path;
+        }
+        match path.rfind('/') {
+            Some(end) if end > 0 => path = &path[..end],
+            _ => return "/",
+        }
+    }
 }
 
 /// Refuses a form that another site could have made: it must carry what only pages of ours, shown to this browser, carry.

@@ -94,6 +94,15 @@ fn blank<'a>(visit: &Visit, end: &'a LinkEnd, title: String) -> EndPage<'a> {
     }
 }
 
+/// Lets the configured origins open a page in a window that stays theirs. A page that asks for a password stands in no frame.
+pub(super) fn openable(visit: &Visit, mut response: Response) -> Response {
+    if !visit.app.broker.settings().embedding.origins.is_empty() {
+        let policy = HeaderValue::from_static("unsafe-none");
+        response.headers_mut().insert("cross-origin-opener-policy", policy);
+    }
+    response
+}
+
 /// Lets the configured origins open a page in a window that stays theirs, and frame it. What is done there needs cookies,
 /// which no frame of another site has.
 pub(super) fn embeddable(visit: &Visit, mut response: Response) -> Response {

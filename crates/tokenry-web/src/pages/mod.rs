@@ -108,7 +108,7 @@ pub(crate) fn not_found(visit: &Visit) -> Response {
 
 /// What is said when it cannot even be found out who comes.
 fn bare(app: &App, status: StatusCode, text: &str) -> Response {
-    let frame = Frame::new(app.base_path(), texts::say("problem-here-title", &[]), None, "".into());
+    let frame = Frame::new(app.base_path(), texts::say("problem-here-title", &[]), None, Default::default());
     let [title, next] = ["title", "next"].map(|part| texts::say(&format!("problem-here-{part}"), &[]));
     page(status, &MessagePage { frame, title: &title, text, next: &next })
 }
@@ -124,6 +124,7 @@ fn notice(word: &str, username: &str) -> Option<String> {
     let key = match word {
         "signed-in" => "notice-signed-in",
         "signed-out" => "notice-signed-out",
+        "session-ended" => "notice-session-ended",
         "signed-out-everywhere" => "notice-signed-out-everywhere",
         "password-changed" => "notice-password-changed",
         "connected" => "notice-connected",

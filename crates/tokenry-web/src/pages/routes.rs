@@ -1,5 +1,7 @@
 //! The table of all pages. What is not in here is not a page, and everything in here goes through the gate.
 
+use std::sync::LazyLock;
+
 use axum::Router;
 use axum::middleware;
 use axum::routing::{MethodRouter, get, post};
@@ -72,4 +74,22 @@ pub(crate) fn router(app: &App) -> Router<App> {
 #[must_use]
 pub fn page_routes() -> Vec<(&'static str, &'static str, Who)> {
     table().into_iter().map(|page| (page.method, page.path, page.who)).collect()
+}
+
+/// Whether there is a page to look at under this address.
+pub(super) fn has_page(path: &str) -> bool {
+    static PATHS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+        table().into_iter().filter(|page| page.method == "GET").map(|page| page.path).collect()
+    });
+    let fits = |pattern: &&str| {
+        let (mut parts, mut given) = (pattern.split('/'), path.split('/'));
+        loop {
+            match (parts.next(), given.next()) {
+                (None, None) => return true,
+                (Some(part), Some(word)) if part == word || part.starts_with('{') && !word.is_empty() => {}
+                _ => return false,
+            }
+        }
+    };
+    PATHS.iter().any(fits)
 }

@@ -138,7 +138,7 @@ fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<ApiError>) -> 
         Way::PasteOnly { why } => Some(sentence(why)),
         _ => None,
     };
-    let secrets = secrets(visit, &offer);
+    let secrets = secrets(&offer);
     let chosen = sent.scopes();
     let is_offered = |wanted: &String| offer.scopes.iter().any(|known| known.scope == *wanted);
     let other: Vec<String> = chosen.iter().flatten().filter(|wanted| !is_offered(wanted)).cloned().collect();
@@ -153,7 +153,7 @@ fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<ApiError>) -> 
         },
         setting,
     };
-    let title = super::texts::say("service-title", &[("service", &offer.name)]);
+    let title = super::texts::say("connect-service-title", &[("service", &offer.name)]);
     let template = ServicePage {
         frame: visit.titled(title).at(Section::Connect),
         sheet: sheet.html(),
@@ -185,7 +185,7 @@ pub(super) fn outward(url: &url::Url) -> Option<String> {
 }
 
 /// The fields for what a person brings.
-fn secrets(visit: &Visit, offer: &Offer) -> Vec<SecretField> {
+fn secrets(offer: &Offer) -> Vec<SecretField> {
     let say = |key: &str| super::texts::say(key, &[]);
     let field = |name, label, is_hidden| SecretField { name, label, is_needed: true, is_hidden };
     match &offer.way {
@@ -207,8 +207,7 @@ fn secrets(visit: &Visit, offer: &Offer) -> Vec<SecretField> {
             },
         ],
         Way::NotSetUp { .. } | Way::PasteOnly { .. } => {
-            let label = visit.frame("service-title").t("field-token");
-            vec![field("token", label, true)]
+            vec![field("token", say("field-token"), true)]
         }
     }
 }

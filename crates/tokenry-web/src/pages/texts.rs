@@ -26,8 +26,9 @@ pub(crate) fn say(key: &str, arguments: &[(&str, &dyn Display)]) -> String {
     let mut filled = FluentArgs::new();
     for (name, value) in arguments {
         let text = value.to_string();
-        // A number chooses the plural.
-        let value = text.parse::<i64>().map_or(FluentValue::from(text), FluentValue::from);
+        // A number chooses the plural. A name may look like one: it is said as it is written.
+        let number = text.parse::<i32>().ok().filter(|number| number.to_string() == text);
+        let value = number.map_or(FluentValue::from(text), FluentValue::from);
         filled.set((*name).to_owned(), value);
     }
     TEXTS.format_pattern(pattern, Some(&filled), &mut Vec::new()).into_owned()
@@ -44,7 +45,10 @@ mod tests {
     fn the_texts_can_be_read_and_a_number_chooses_the_plural() {
         assert!(FluentResource::try_new(ENGLISH.to_owned()).is_ok(), "a line of en.ftl is broken");
         assert_eq!(say("nothing-has-this-key", &[]), "nothing-has-this-key");
-        assert_eq!(say("notice-signed-in", &[("username", &"ada")]), "You are signed in as ada.");
+        for name in ["ada", "007", "1e3", "9007199254740993", "12"] {
+            let expected = format!("You are signed in as {name}.");
+            assert_eq!(say("notice-signed-in", &[("username", &name)]), expected);
+        }
     }
 
     /// Everything in quotes, anywhere in the code and the templates of this crate, that looks like a key.

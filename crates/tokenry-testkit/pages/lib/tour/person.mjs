@@ -1,5 +1,5 @@
 // What a person has: connections, the catalogue, the account.
-import { at, by } from './stop.mjs';
+import { at, by, unfolding } from './stop.mjs';
 import { chooseService, open } from '../people.mjs';
 
 export const PERSON_REDIRECTS = [
@@ -26,7 +26,7 @@ export function person(house) {
       await visitor.button('Save the name').click();
       await visitor.page.getByRole('status').first().waitFor();
     }),
-    by('GET /connections/{id}', 'connection-unfolded', 'ada', async (visitor) => {
+    unfolding('GET /connections/{id}', 'connection-unfolded', 'ada', async (visitor) => {
       await visitor.go(see(connections.sandbox));
       for (const summary of ['Rename', 'Add access', 'Take the access back and keep the connection', 'Delete this connection']) {
         await open(visitor, summary);

@@ -7,3 +7,8 @@ export function at(route, name, who, path, status = 200) {
 export function by(route, name, who, see) {
   return { route, name, who, see };
 }
+
+/// A stop where one unfolds what is on the page: then it moves because it was asked to.
+export function unfolding(route, name, who, see) {
+  return { route, name, who, see, moves: true };
+}

@@ -36,7 +36,7 @@ export async function walkTour(trip, part) {
           problems.push(`${stop.name} at ${w} px was not reached: ${error.message} ${visitor.page.url()}`);
           continue;
         }
-        problems.push(...(await layoutProblems(visitor.page)).map((what) => `${stop.name} at ${w} px: ${what}`));
+        problems.push(...(await layoutProblems(visitor.page, stop)).map((what) => `${stop.name} at ${w} px: ${what}`));
         if (SCREENSHOTS) {
           await photograph(visitor.page, stop.name, w);
           continue;

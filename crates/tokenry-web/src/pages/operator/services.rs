@@ -134,12 +134,12 @@ fn line_of(line: &ServiceLine, sheet: &mut Sheet) -> Line {
 /// The key of what is said of a service, and how it looks.
 fn state_of(set_up: &SetUp, readiness: &Readiness, kind: Kind) -> (&'static str, &'static str) {
     match (set_up, readiness) {
-        _ if !matches!(kind, Kind::Oauth2 | Kind::Oauth1) => ("service-state-pasted", ""),
-        (_, Readiness::NotSupported { .. }) => ("service-state-unsupported", "warn"),
-        (SetUp::Nobody, _) => ("service-state-none", ""),
-        (_, Readiness::Missing { .. }) => ("service-state-incomplete", "warn"),
-        (SetUp::Configuration, _) => ("service-state-configured", "good"),
-        (SetUp::Page, _) => ("service-state-page", "good"),
+        _ if !matches!(kind, Kind::Oauth2 | Kind::Oauth1) => ("operated-state-pasted", ""),
+        (_, Readiness::NotSupported { .. }) => ("operated-state-unsupported", "warn"),
+        (SetUp::Nobody, _) => ("operated-state-none", ""),
+        (_, Readiness::Missing { .. }) => ("operated-state-incomplete", "warn"),
+        (SetUp::Configuration, _) => ("operated-state-configured", "good"),
+        (SetUp::Page, _) => ("operated-state-page", "good"),
     }
 }
 
@@ -220,7 +220,7 @@ fn show(
     };
     let name = provider.name.clone();
     let template = ServicePage {
-        frame: visit.titled(say("service-title", &[("service", &name)])).at(Section::Operator),
+        frame: visit.titled(say("operated-title", &[("service", &name)])).at(Section::Operator),
         tab: "services",
         id: provider.id.to_string(),
         state,
@@ -251,12 +251,13 @@ fn redirect_notes(detail: &ServiceDetail) -> Vec<String> {
     let provider = &detail.provider;
     let is_https = detail.redirect_uri.scheme() == "https";
     [
-        (provider.redirect_refuses_localhost(), "service-redirect-localhost"),
-        (provider.redirect_must_be_https() && !is_https, "service-redirect-https"),
-        (provider.redirect_has_a_name(), "service-redirect-name"),
+        (provider.redirect_refuses_localhost(), "operated-redirect-localhost"),
+        (provider.redirect_must_be_https() && !is_https, "operated-redirect-https"),
+        (provider.redirect_has_a_name(), "operated-redirect-name"),
     ]
     .into_iter()
-    .filter_map(|(holds, key)| holds.then(|| say(key, &[("id", &provider.id)])))
+    .filter(|(holds, _)| *holds)
+    .map(|(_, key)| say(key, &[("id", &provider.id)]))
     .collect()
 }
 
@@ -298,7 +299,7 @@ async fn look(visit: Visit, id: Id) -> Result<Response, PageError> {
 }
 
 #[derive(Deserialize)]
-struct Client {
+struct Registration {
     #[serde(default)]
     client_id: String,
     #[serde(default)]
@@ -309,7 +310,7 @@ struct Client {
 async fn save(
     visit: Visit,
     id: Id,
-    form: Result<Form<Client>, FormRejection>,
+    form: Result<Form<Registration>, FormRejection>,
 ) -> Result<Response, PageError> {
     let (id, form) = (id_of(id)?, read(form)?);
     let client = SetClient {
