@@ -224,25 +224,25 @@ async fn a_code_is_shown_for_another_device_and_asked_after() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_away_costs_nobody_the_code_for_another_device() {
+async fn a_service_that_answers_nonsense_costs_nobody_the_code_for_another_device() {
     let services = Services::start().await;
     let mut ada = Visitor::sign_in(&services.app, "ada").await;
     let page = ada.get("/connect/sandbox").await;
     let page = ada.send(&page, "/connect/sandbox", &[("how", "device")]).await;
     let form = form_to(&page, "/connect/device");
     let code = form.values("code")[0].to_owned();
-    services
-        .sandbox
-        .inject(Fault::once(Endpoint::Token, FaultKind::Status { code: 503, retry_after_s: None }));
+    let wait = |seconds| {
+        services.app.clock.advance(Duration::from_secs(seconds));
+        services.sandbox.advance(Duration::from_secs(seconds));
+    };
+    wait(6);
+    services.sandbox.inject(Fault::once(Endpoint::Token, FaultKind::Malformed));
     let page = ada.send(&page, "/connect/device", &[]).await;
     assert!(page.status.is_server_error(), "{}: {}", page.status, page.body);
     says(&page, &["role=\"alert\"", &code]);
     assert_eq!(form_to(&page, "/connect/device").values("handle"), form.values("handle"));
     services.sandbox.decide_device(&code, Some("grace")).unwrap();
-    for clock in [30, 30] {
-        services.app.clock.advance(Duration::from_secs(clock));
-        services.sandbox.advance(Duration::from_secs(clock));
-    }
+    wait(30);
     let page = ada.send(&page, "/connect/device", &[]).await;
     assert_eq!(page.query("done").as_deref(), Some("connected"), "{}", page.body);
 }

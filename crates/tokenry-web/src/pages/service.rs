@@ -85,10 +85,8 @@ struct ServicePage {
     has_device_flow: bool,
     settings: Vec<SettingField>,
     scopes: Vec<ScopeTick>,
-    /// Scopes that were asked for and are none of those.
-    other: String,
-    /// Whether what few people need is shown at once, because something was said there before.
-    has_more: bool,
+    /// Scopes that were asked for and are none of those. `None`: nothing was chosen yet.
+    other: Option<String>,
     secrets: Vec<SecretField>,
     credential: String,
     credential_url: Option<String>,
@@ -141,7 +139,11 @@ fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<ApiError>) -> 
     let secrets = secrets(&offer);
     let chosen = sent.scopes();
     let is_offered = |wanted: &String| offer.scopes.iter().any(|known| known.scope == *wanted);
-    let other: Vec<String> = chosen.iter().flatten().filter(|wanted| !is_offered(wanted)).cloned().collect();
+    let other = chosen.as_ref().map(|chosen| {
+        let other: Vec<&str> =
+            chosen.iter().filter(|wanted| !is_offered(wanted)).map(String::as_str).collect();
+        other.join(" ")
+    });
     let tick = |scope: ScopeOffer| ScopeTick {
         is_ticked: chosen.as_ref().map_or(scope.is_default, |chosen| chosen.contains(&scope.scope)),
         scope,
@@ -162,8 +164,7 @@ fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<ApiError>) -> 
         is_consent: offer.way == Way::Consent,
         is_closed,
         why,
-        has_more: chosen.is_some() || sent.name().is_some(),
-        other: other.join(" "),
+        other,
         has_device_flow: offer.has_device_flow,
         secrets,
         id: offer.id.to_string(),
