@@ -122,21 +122,21 @@ impl Broker {
 
     /// Carries out the deletes that are due. Their revocations are in the queue then.
     pub(crate) async fn run_deletes(&self) {
+        let now = self.clock.now();
+        // What cannot be carried out stays where it is: each run goes by it to the others.
+        let mut after = None;
         loop {
-            let now = self.clock.now();
-            let due = match self.store.list_to_delete(now, BATCH).await {
+            let due = match self.store.list_to_delete(now, after, BATCH).await {
                 Ok(due) => due,
                 Err(error) => return tracing::error!(%error, "deletes could not be read"),
             };
-            let mut carried_out = 0;
-            for connection in &due {
+            for connection in &due.connections {
                 let (user, id) = (connection.user_id, connection.id);
                 let revoke = self.wants_revocation(connection);
                 match self.store.claim_delete(user, id, revoke, now).await {
                     // Another replica was faster, or its owner was.
                     Ok(false) => {}
                     Ok(true) => {
-                        carried_out += 1;
                         tracing::info!(connection = %id, provider = %connection.provider, "deleted");
                         self.note_act(Note::background(Action::Delete, connection)).await;
                     }
@@ -144,9 +144,10 @@ impl Broker {
                     Err(error) => tracing::error!(connection = %id, %error, "a delete waits"),
                 }
             }
-            if carried_out < BATCH {
+            if due.last.is_none() {
                 return;
             }
+            after = due.last;
         }
     }
 }

@@ -64,7 +64,7 @@ pub enum Way {
     },
     /// It cannot be connected by a link as it is set up. A token made elsewhere can be pasted.
     PasteOnly {
-        /// Why, as the rest of a sentence. For the operator.
+        /// Why, as the rest of a sentence.
         why: String,
     },
 }

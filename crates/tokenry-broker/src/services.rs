@@ -349,20 +349,18 @@ impl Broker {
                 "must be the client secret that the service gave out",
             ));
         }
-        let before = self.services.read().clients.get(&provider.id).cloned();
-        let other_id = before.is_some_and(|old| old.client_secret.is_some() && old.client_id != client_id);
-        if secret.is_empty() && !client.without_secret && other_id {
+        if !self.keep_client(&provider.id, client_id, secret, client.without_secret, claims.user).await? {
             return Err(BrokerError::field(
                 "client_secret",
                 "belongs to the client id that was there before: give the one that belongs to this id",
             ));
         }
-        self.keep_client(&provider.id, client_id, secret, client.without_secret, claims.user).await?;
         // What the service said of the client before says nothing of this one.
         self.store.close_circuit(&provider.id).await?;
         self.fresh_services().await
     }
 
+    /// Returns whether it was kept: not when the secret that is there belongs to another client id.
     async fn keep_client(
         &self,
         id: &ProviderId,
@@ -370,7 +368,7 @@ impl Broker {
         secret: &str,
         without_secret: bool,
         by: UserId,
-    ) -> Result<(), BrokerError> {
+    ) -> Result<bool, BrokerError> {
         let mark = random_token(&*self.random)?;
         let mut tries = 2;
         loop {

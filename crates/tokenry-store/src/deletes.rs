@@ -15,6 +15,15 @@ use crate::revocations::QUEUE_GRANT;
 const HOLD_DUE: &str = "UPDATE connections SET updated_at = $3 \
     WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL AND delete_at <= $3";
 
+/// Connections whose delete is due.
+#[derive(Debug)]
+pub struct DueDeletes {
+    /// Those that can be read.
+    pub connections: Vec<Connection>,
+    /// The last that was looked at, and when its delete was due. `None`: there are no more.
+    pub last: Option<(Timestamp, ConnectionId)>,
+}
+
 impl Store {
     /// Takes a user's connection out of service, to be deleted at `delete_at`. Returns whether it was in service.
     ///
@@ -76,24 +85,38 @@ impl Store {
         })
     }
 
-    /// The connections, of whatever user, whose delete is due, the longest due first, at most `limit`. One that cannot be
-    /// read is told to the log, and left out: it must not hold back the others.
+    /// The connections, of whatever user, whose delete is due, the longest due first, at most `limit`, from behind `after` on.
+    /// One that cannot be read is told to the log, and left out: it must not hold back the others.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away.
-    pub async fn list_to_delete(&self, now: Timestamp, limit: i64) -> Result<Vec<Connection>, StoreError> {
+    pub async fn list_to_delete(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, ConnectionId)>,
+        limit: i64,
+    ) -> Result<DueDeletes, StoreError> {
         let sql = concat!(
-            "SELECT ",
+            "SELECT c.delete_at, ",
             columns!(),
-            " FROM connections c WHERE c.deleted_at IS NULL AND c.delete_at <= $1 ORDER BY c.delete_at LIMIT $2"
+            " FROM connections c WHERE c.deleted_at IS NULL AND c.delete_at <= $1 \
+             AND (c.delete_at > $2 OR (c.delete_at = $2 AND c.id > $3)) ORDER BY c.delete_at, c.id LIMIT $4"
         );
-        let rows: Vec<ConnectionRow> =
-            on!(self, read, |pool| sqlx::query_as(sql).bind(now.micros()).bind(limit).fetch_all(pool).await)?;
-        let readable = |row: ConnectionRow| {
-            let told = |error: &StoreError| tracing::error!(%error, "a connection cannot be deleted");
-            Connection::try_from(row).inspect_err(told).ok()
-        };
-        Ok(rows.into_iter().filter_map(readable).collect())
+        let (at, id) = after.map_or((i64::MIN, i64::MIN), |(at, id)| (at.micros(), id.get()));
+        on!(self, read, |pool| {
+            let rows =
+                sqlx::query(sql).bind(now.micros()).bind(at).bind(id).bind(limit).fetch_all(pool).await?;
+            let mut due = DueDeletes { connections: Vec::with_capacity(rows.len()), last: None };
+            for row in &rows {
+                let at = Timestamp::from_micros(row.try_get("delete_at")?);
+                due.last = Some((at, ConnectionId::new(row.try_get("id")?)));
+                match Connection::try_from(ConnectionRow::from_row(row)?) {
+                    Ok(connection) => due.connections.push(connection),
+                    Err(error) => tracing::error!(%error, "a connection cannot be deleted"),
+                }
+            }
+            Ok(due)
+        })
     }
 
     /// Carries out the delete of a connection, as [`Store::delete_connection`], if it is due and was not taken back. Returns

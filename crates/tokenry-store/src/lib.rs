@@ -43,6 +43,7 @@ pub use backup::{BackedUp, back_up, check_backup, unpack_backup};
 pub use browser_sessions::{BrowserSession, NewBrowserSession};
 pub use connections::{NewConnection, NewCredential, Owned, OwnedList, SealedCredential};
 pub use database::{Pool, Store};
+pub use deletes::DueDeletes;
 pub use devices::DeviceFlow;
 pub use error::StoreError;
 pub use flows::{FlowClaim, NewFlow, Parked};

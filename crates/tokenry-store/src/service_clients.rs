@@ -30,7 +30,7 @@ pub struct StoredClient {
 /// What becomes of the secret when a client is kept.
 #[derive(Debug, Clone, Copy)]
 pub enum NewSecret<'a> {
-    /// The one that is there stays, if one is.
+    /// The one that is there stays, if one is. It belongs to its client id: with another id it does not stay.
     Stays,
     /// There is none from now on.
     None,
@@ -67,6 +67,24 @@ impl TryFrom<Row> for StoredClient {
 const TOUCH: &str = "INSERT INTO installation (name, value, written_at) VALUES ($1, $2, $3) \
                      ON CONFLICT (name) DO UPDATE SET value = excluded.value, written_at = excluded.written_at";
 
+/// $1 provider, $2 client id, $3 now, $4 by whom.
+macro_rules! keep {
+    ($if:literal) => {
+        concat!(
+            "INSERT INTO service_clients (provider, client_id, updated_at, updated_by) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (provider) DO UPDATE SET client_id = excluded.client_id, \
+             updated_at = excluded.updated_at, updated_by = excluded.updated_by",
+            $if
+        )
+    };
+}
+
+/// Whatever is there.
+const KEEP: &str = keep!("");
+/// Unless it has the secret of another client id.
+const KEEP_OWN: &str =
+    keep!(" WHERE service_clients.client_id = excluded.client_id OR service_clients.sealed_secret IS NULL");
+
 impl Store {
     /// What the clients are marked with: another text after each change. Nothing before the first.
     ///
@@ -98,7 +116,8 @@ impl Store {
         clients
     }
 
-    /// Keeps a client in the place of the provider's one, if there is one, and marks the clients with `mark`.
+    /// Keeps a client in the place of the provider's one, if there is one, and marks the clients with `mark`. Returns whether
+    /// it did: not when the secret that is there was to stay with another client id than its own.
     ///
     /// # Errors
     /// [`StoreError::KeyInUse`] when the key that sealed the secret is gone; [`StoreError`] when the database is away.
@@ -110,10 +129,12 @@ impl Store {
         by: Option<UserId>,
         mark: &str,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let keep = "INSERT INTO service_clients (provider, client_id, updated_at, updated_by) VALUES ($1, $2, $3, $4) \
-                    ON CONFLICT (provider) DO UPDATE SET client_id = excluded.client_id, \
-                    updated_at = excluded.updated_at, updated_by = excluded.updated_by";
+    ) -> Result<bool, StoreError> {
+        // Whoever gives an id without its secret may have read an older id than the one that is there by now.
+        let keep = match secret {
+            NewSecret::Stays => KEEP_OWN,
+            NewSecret::None | NewSecret::Sealed(_) => KEEP,
+        };
         let seal = "UPDATE service_clients SET sealed_secret = $2, secret_at = $3 WHERE provider = $1";
         let (sealed, secret_at) = match secret {
             NewSecret::Stays | NewSecret::None => (None, None),
@@ -122,13 +143,16 @@ impl Store {
         on!(self, begin, |tx| {
             // First, so that of two who change something the second waits before it does.
             sqlx::query(TOUCH).bind(MARK).bind(mark).bind(now.micros()).execute(&mut *tx).await?;
-            sqlx::query(keep)
+            let kept = sqlx::query(keep)
                 .bind(provider.as_str())
                 .bind(client_id)
                 .bind(now.micros())
                 .bind(by.map(UserId::get))
                 .execute(&mut *tx)
                 .await?;
+            if kept.rows_affected() == 0 {
+                return Ok(false);
+            }
             if !matches!(secret, NewSecret::Stays) {
                 sqlx::query(seal)
                     .bind(provider.as_str())
@@ -140,7 +164,7 @@ impl Store {
             }
             tx.commit().await?;
         });
-        Ok(())
+        Ok(true)
     }
 
     /// Forgets the client of a provider, and marks the clients with `mark`. Returns whether there was one.

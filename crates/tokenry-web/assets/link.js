@@ -9,6 +9,6 @@ if (told && window.opener) {
     // From here on the window may look closed to the page that opened it, although it is not.
     const leaving = () => tell({ status: "leaving" });
     addEventListener("submit", leaving);
-    addEventListener("click", (event) => event.target.closest("a[href]") && leaving());
+    addEventListener("click", (event) => event.target.closest('a[href]:not([href^="#"])') && leaving());
   }
 }

@@ -348,6 +348,7 @@ way-api-key = With a key
 way-basic = With a password
 way-client = With an id and a secret
 way-closed = Not set up here
+way-paste = With a token made there
 
 ## One service
 connect-service-title = Connect { $service }
@@ -373,6 +374,9 @@ closed-operator = It takes an application that you register there once. The page
 closed-set-up = Set up { $service }
 closed-ask = Ask the operator of this server to set it up. It takes them a few minutes, once for everybody.
 closed-paste = I have a token that I made there myself
+paste-title = { $service } takes no link from here
+paste-next = A token that you made there yourself can still be kept here.
+paste-operator = What is configured for it
 
 ## Allowing it on another device
 device-title = Allow { $service } on another device

@@ -37,6 +37,8 @@ impl Broker {
     ) -> Result<MadeLink, BrokerError> {
         let user_id = claims.own(owner)?;
         let user = self.user(claims).await?;
+        // Another process may have set one of them up a moment ago.
+        self.fresh_services().await?;
         let services = self.offered(new.services)?;
         let embedding = &self.settings.embedding;
         let return_to = new.return_to.map(|text| embedding.allowed_return(&text)).transpose()?;

@@ -181,6 +181,7 @@ impl Broker {
         if link.browser_hash != Some(hash) {
             return Err(LinkError::Elsewhere);
         }
+        self.fresh_services().await?;
         let provider = self.find_provider(service, Some("service"))?;
         if !link.services.is_empty() && !link.services.contains(&provider.id) {
             return Err(LinkError::OtherService);

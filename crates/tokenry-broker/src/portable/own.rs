@@ -46,7 +46,8 @@ impl Broker {
             let problem = format!("must be at least {SHORTEST} characters long");
             return Err(BrokerError::field("passphrase", problem).into());
         }
-        if self.check_login(&user.username, password, address_of(&claims.from), None).await?.is_none() {
+        let address = address_of(&claims.from);
+        if self.check_login(&user.username, password, address, Some(claims.clone())).await?.is_none() {
             self.note_passing(note, AuditOutcome::Refused, Some("wrong_password"));
             return Err(BrokerError::field("password", "is not your password").into());
         }

@@ -105,7 +105,7 @@ async fn a_delete_is_carried_out_when_its_time_has_come_with_its_revocation_and_
         ask(&db, ada, second, 20).await;
         ask(&db, ada, first, 30).await;
         let due = async |at_s| {
-            let due = db.store.list_to_delete(after(at_s), 10).await.unwrap();
+            let due = db.store.list_to_delete(after(at_s), None, 10).await.unwrap().connections;
             due.iter().map(|each| each.id).collect::<Vec<_>>()
         };
         assert_eq!(due(19).await, []);
@@ -168,7 +168,32 @@ async fn a_row_that_cannot_be_read_holds_no_other_delete_back() {
         ask(&db, ada, broken, 10).await;
         ask(&db, ada, sound, 20).await;
         db.execute(format!("UPDATE connections SET kind = 'nonsense' WHERE id = {broken}")).await;
-        let due = db.store.list_to_delete(after(30), 10).await.unwrap();
+        let due = db.store.list_to_delete(after(30), None, 10).await.unwrap().connections;
         assert_eq!(due.iter().map(|each| each.id).collect::<Vec<_>>(), [sound], "{}", db.name);
+    }
+}
+
+#[tokio::test]
+async fn due_deletes_are_gone_through_page_by_page_also_past_rows_that_cannot_be_read() {
+    for db in stores().await {
+        let ada = db.user().await;
+        let mut ids = Vec::new();
+        for _ in 0..5 {
+            let id = db.add_plain(ada).await;
+            // All at the same moment, so that only their ids order them.
+            ask(&db, ada, id, 10).await;
+            ids.push(id);
+        }
+        for broken in &ids[..2] {
+            db.execute(format!("UPDATE connections SET kind = 'nonsense' WHERE id = {broken}")).await;
+        }
+        let (mut seen, mut last, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let due = db.store.list_to_delete(after(10), last, 2).await.unwrap();
+            seen.extend(due.connections.iter().map(|each| each.id));
+            let Some(there) = due.last else { break };
+            (last, pages) = (Some(there), pages + 1);
+        }
+        assert_eq!((seen.as_slice(), pages), (&ids[2..], 3), "{}", db.name);
     }
 }

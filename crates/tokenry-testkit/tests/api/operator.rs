@@ -240,7 +240,7 @@ async fn save(browser: &mut Browser, app: &TestApp, id: &str, secret: &str) -> P
 
 #[tokio::test]
 async fn a_service_that_is_set_up_at_one_server_is_connected_at_another_at_once() {
-    let sandbox = start_sandbox(Duration::from_secs(3600)).await;
+    let sandbox = start_sandbox(Duration::from_hours(1)).await;
     let app = TestApp::start_with(|config| described(config, &sandbox)).await;
     let other = replica(&app).await;
     let mut olga = operator(&app).await;
@@ -275,7 +275,7 @@ async fn a_service_that_is_set_up_at_one_server_is_connected_at_another_at_once(
     save(&mut olga, &app, CLIENT_ID, CLIENT_SECRET).await;
     let page = open(&mut olga, &app, "/operator/services/sandbox").await;
     assert!(!page.body.contains("refuses this server"), "{}", page.body);
-    other.clock.advance(Duration::from_secs(60));
+    other.clock.advance(Duration::from_mins(1));
     ada.token_of(id).await;
 
     // And what is taken away is gone everywhere.
@@ -291,7 +291,7 @@ async fn a_service_that_is_set_up_at_one_server_is_connected_at_another_at_once(
 
 #[tokio::test]
 async fn what_is_no_client_is_refused_and_a_secret_never_comes_back() {
-    let sandbox = start_sandbox(Duration::from_secs(3600)).await;
+    let sandbox = start_sandbox(Duration::from_hours(1)).await;
     let app = TestApp::start_with(|config| described(config, &sandbox)).await;
     let mut olga = operator(&app).await;
     let page = save(&mut olga, &app, "  ", "a secret that is not kept").await;

@@ -53,6 +53,21 @@ async fn every_page_comes_under_a_policy_and_its_style_is_in_the_binary() {
 }
 
 #[tokio::test]
+async fn an_address_that_cannot_be_read_is_answered_with_a_page() {
+    let app = TestApp::start().await;
+    let api = app.anonymous();
+    for (path, status) in [
+        ("/sign-in?next=a&next=b", StatusCode::OK),
+        ("/sign-up?next=%ff", StatusCode::OK),
+        ("/link/%ff", StatusCode::NOT_FOUND),
+        ("/link/%ff/service/%ff", StatusCode::NOT_FOUND),
+        ("/setup/%ff", StatusCode::NOT_FOUND),
+    ] {
+        assert_is_page(&api.get(path).await.expect(status));
+    }
+}
+
+#[tokio::test]
 async fn the_docs_show_every_route() {
     let app = TestApp::start().await;
     let docs = app.anonymous().get("/docs").await.expect(StatusCode::OK);

@@ -1,12 +1,16 @@
 //! Who asks for what is not theirs.
 
 use reqwest::StatusCode;
-use tokenry_testkit::app::Answer;
+use tokenry_testkit::app::{Answer, PASSWORD};
 use tokenry_web::Who;
 
 use crate::dump::{differences, dump};
 use crate::scene::{Browser, PRIVATE, Scene};
 use crate::table::{Does, ROWS, Row};
+
+/// What a browser sends along when a person goes somewhere (Fetch Metadata).
+const NAVIGATES: [(&str, &str); 3] =
+    [("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
 
 /// Asks for a page as somebody, the way the page wants to be asked.
 async fn ask(browser: &Browser, row: &Row, address: &str) -> Answer {
@@ -140,11 +144,27 @@ async fn looking_at_a_page_changes_nothing() {
     for row in ROWS.iter().filter(|row| row.method == "GET") {
         let browser = if row.who() == Who::Operator { &olga } else { &ada };
         expect_unchanged(&scene, async || {
-            let answer = browser.get(&row.address(&scene)).await;
-            assert!(answer.status.as_u16() < 500, "{answer:?}");
+            // By hand, or by a program, and as a browser says that a person did.
+            for headers in [&[][..], &NAVIGATES] {
+                for address in [row.address(&scene), row.nowhere()] {
+                    let answer = browser.get_with(&address, headers).await;
+                    assert!(answer.status.as_u16() < 500, "{answer:?}");
+                }
+            }
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn signing_up_ends_the_session_that_was_open_in_the_browser() {
+    let scene = Scene::start().await;
+    let ada = scene.browser("ada").await;
+    let fields = [("username", "carol"), ("email", "carol@example.org"), ("password", PASSWORD)];
+    let answer = ada.post("/sign-up", &fields).await.expect(StatusCode::SEE_OTHER);
+    assert!(answer.headers.get_all("set-cookie").iter().any(|c| c.to_str().unwrap().contains("session")));
+    let old = ada.get("/account").await.expect(StatusCode::SEE_OTHER);
+    assert!(old.header("location").starts_with("/sign-in"), "{old:?}");
 }
 
 /// Without this, the tests above could pass because a form does nothing at all.

@@ -110,7 +110,11 @@ impl Browser {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send(Method::GET, path, &[], &[]).await
+        self.get_with(path, &[]).await
+    }
+
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(Method::GET, path, &[], headers).await
     }
 
     /// Sends a form, with the token of this browser's forms.

@@ -18,6 +18,9 @@ pub(crate) enum Does {
     Signs,
 }
 
+/// What no link has, of the length that they have.
+const NOBODYS: &str = "nobody-has-made-this-one-however-long-it-is";
+
 /// A page of the table.
 pub(crate) struct Row {
     pub(crate) method: &'static str,
@@ -114,7 +117,7 @@ impl Row {
 
     /// Its address with a number that nobody has.
     pub(crate) fn nowhere(&self) -> String {
-        self.filled("987654321", "nobody-has-made-this-one")
+        self.filled("987654321", NOBODYS)
     }
 
     fn filled(&self, id: &str, link: &str) -> String {
@@ -122,7 +125,7 @@ impl Row {
         let id = if self.path.starts_with("/operator/services") { "spotify" } else { id };
         let path = self.path.replace("{id}", id);
         let path = path.replace("{service}", "sandbox").replace("{provider}", "sandbox");
-        let token = if self.path.starts_with("/link") { link } else { "nobody-has-made-this-one" };
+        let token = if self.path.starts_with("/link") { link } else { NOBODYS };
         let path = path.replace("{token}", token);
         assert!(!path.contains('{'), "{path}: fill it in here");
         path

@@ -43,7 +43,8 @@ async fn what_a_link_may_not_be_is_said_and_none_is_made() {
     world.app.anonymous().post(&path, &body).await.expect_error(401, "unauthenticated");
     let bob = world.app.user("bob").await;
     bob.api.post(&path, &body).await.expect_error(403, "forbidden");
-    let nothing = World::start_with(On::Sqlite, |config| config.embedding = Default::default()).await;
+    let nothing =
+        World::start_with(On::Sqlite, |config| config.embedding = tokenry_broker::Embedding::default()).await;
     for body in [json!({"return_to": RETURN_TO}), json!({"origin": ORIGIN})] {
         let path = nothing.ada.path("connect/links");
         nothing.ada.api.post(&path, &body).await.expect_error(422, "invalid_field");

@@ -26,6 +26,9 @@ async fn a_link_leads_to_a_connection_and_back_to_the_program_and_is_spent() {
         let end = browser.consent_sandbox(consent, "grace").await;
         assert_eq!(end.status, StatusCode::OK, "{}", end.body);
         assert!(end.body.contains("Connected as <strong><bdi>grace</bdi></strong>"), "{}", end.body);
+        for said in ["What was granted", "<code>profile</code>", "Must be connected again by"] {
+            assert!(end.body.contains(said), "{said}: {}", end.body);
+        }
         let id = world.ada.list().await[0]["ID"].as_i64().unwrap();
         let back = format!("{RETURN_TO}/ada?tab=2&connection={id}&service=sandbox&status=connected");
         let written = back.replace('&', "&#38;");

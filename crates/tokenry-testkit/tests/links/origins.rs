@@ -60,7 +60,8 @@ async fn the_api_and_the_script_answer_pages_of_the_configured_origins_alone() {
 
 #[tokio::test]
 async fn without_a_configured_origin_no_answer_says_a_word_of_others() {
-    let world = World::start_with(On::Sqlite, |config| config.embedding = Default::default()).await;
+    let world =
+        World::start_with(On::Sqlite, |config| config.embedding = tokenry_broker::Embedding::default()).await;
     let made = world.plain_link().await;
     let status = format!("/api/connect/links/{}", made.id());
     for path in [status.as_str(), "/connect.js"] {

@@ -3,6 +3,8 @@
 use reqwest::StatusCode;
 use serde_json::json;
 use tokenry::config::MasterKeySource;
+use tokenry_broker::SetClient;
+use tokenry_model::{ExposeSecret as _, SecretString};
 use tokenry_testkit::app::TestApp;
 use tokenry_testkit::browser::Browser;
 
@@ -62,5 +64,31 @@ async fn of_two_browsers_at_two_replicas_one_gets_a_link() {
             let (one, other) = (at(world.app.base()), at(second.base()));
             assert!(one.await.unwrap() != other.await.unwrap(), "{on:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_was_set_up_at_one_is_linked_to_at_the_other_with_the_next_request() {
+    for on in BOTH {
+        let world = World::start(on).await;
+        let second = another(&world).await;
+        let broker = world.app.server().broker();
+        let claims = broker.read_token(world.ada.api.token.as_deref().unwrap()).await.unwrap();
+        let setup = broker.make_setup_link().await.unwrap().unwrap();
+        let token = setup.url.expose_secret().rsplit('/').next().unwrap().to_owned();
+        broker.claim_setup_link(&claims, &SecretString::from(token)).await.unwrap();
+        let mut api = second.anonymous();
+        api.token.clone_from(&world.ada.api.token);
+        let path = world.ada.path("connect/links");
+        let wanted = json!({"services": ["spotify"]});
+        let early = api.post(&path, &wanted).await;
+        assert!(early.status.is_client_error(), "{on:?}: {early:?}");
+
+        let client =
+            SetClient { client_id: "id".to_owned(), client_secret: "secret".into(), without_secret: false };
+        broker.set_service(&claims, "spotify", &client).await.unwrap();
+        let made = api.post(&path, &wanted).await.expect(StatusCode::CREATED);
+        let page = Browser::new().get(made.text("url")).await;
+        assert!(page.body.contains("Connect Spotify"), "{on:?}: {}", page.body);
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use tokenry_broker::Way;
 use tokenry_model::ProviderId;
 use tokenry_sandbox::{Account, Endpoint, Fault, FaultKind, Sandbox, SandboxOptions};
 use tokenry_testkit::app::sandbox_settings;
@@ -220,6 +221,75 @@ async fn a_code_is_shown_for_another_device_and_asked_after() {
     let handle = form.values("handle")[0].to_owned();
     let page = bob.send(&page, "/connect/device", &[("handle", &handle)]).await;
     assert_eq!(page.status, StatusCode::NOT_FOUND, "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_service_that_answers_nonsense_costs_nobody_the_code_for_another_device() {
+    let services = Services::start().await;
+    let mut ada = Visitor::sign_in(&services.app, "ada").await;
+    let page = ada.get("/connect/sandbox").await;
+    let page = ada.send(&page, "/connect/sandbox", &[("how", "device")]).await;
+    let form = form_to(&page, "/connect/device");
+    let code = form.values("code")[0].to_owned();
+    let wait = |seconds| {
+        services.app.clock.advance(Duration::from_secs(seconds));
+        services.sandbox.advance(Duration::from_secs(seconds));
+    };
+    wait(6);
+    services.sandbox.inject(Fault::once(Endpoint::Token, FaultKind::Malformed));
+    let page = ada.send(&page, "/connect/device", &[]).await;
+    assert!(page.status.is_server_error(), "{}: {}", page.status, page.body);
+    says(&page, &["role=\"alert\"", &code]);
+    assert_eq!(form_to(&page, "/connect/device").values("handle"), form.values("handle"));
+    services.sandbox.decide_device(&code, Some("grace")).unwrap();
+    wait(30);
+    let page = ada.send(&page, "/connect/device", &[]).await;
+    assert_eq!(page.query("done").as_deref(), Some("connected"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn what_was_ticked_and_typed_is_still_there_when_it_was_refused() {
+    let services = Services::start().await;
+    let mut ada = Visitor::sign_in(&services.app, "ada").await;
+    let page = ada.get("/connect/sandbox").await;
+    let form = form_to(&page, "/connect/sandbox");
+    let ticked = |body: &str, scope: &str| body.contains(&format!("value=\"{scope}\" checked"));
+    let offered: Vec<_> =
+        form.values("scope").into_iter().filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
+    assert!(offered.iter().all(|scope| ticked(&page.body, scope)), "{}", page.body);
+    let fields = [("chooses", "1"), ("scope", "one.of.adas"), ("name", "a\u{7}b")];
+    let page = ada.send(&page, "/connect/sandbox", &fields).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", page.body);
+    says(&page, &["role=\"alert\"", "value=\"one.of.adas\"", "<details class=\"fold\" open>"]);
+    assert!(!page.body.contains(" checked"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_service_that_no_link_leads_to_says_why_and_takes_a_token() {
+    let world = World::start().await;
+    world.app.user("ada").await;
+    let offers = world.app.server().broker().offers().await.unwrap();
+    let offer = offers.into_iter().find(|offer| matches!(offer.way, Way::PasteOnly { .. })).unwrap();
+    let mut ada = Visitor::sign_in(&world.app, "ada").await;
+    let page = ada.get(&format!("/connect/{}", offer.id)).await;
+    let Way::PasteOnly { why } = offer.way else { panic!() };
+    let words = why.split(|c: char| !c.is_ascii_alphanumeric() && c != ' ').next().unwrap();
+    says(&page, &["With a token made there", "takes no link from here", &words[1..]]);
+    for wrong in ["Not set up here", "Ask the operator", "is not set up on this server"] {
+        assert!(!page.body.contains(wrong), "{}", page.body);
+    }
+    assert!(page.form_with("token").is_some(), "{}", page.body);
+}
+
+#[tokio::test]
+async fn an_address_far_beyond_the_catalogue_shows_an_empty_page_of_it() {
+    let world = World::start().await;
+    world.app.user("ada").await;
+    let mut ada = Visitor::sign_in(&world.app, "ada").await;
+    for number in [u64::MAX, u64::MAX / 48, 1000] {
+        let page = ada.get(&format!("/connect?page={number}")).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+    }
 }
 
 #[tokio::test]

@@ -110,7 +110,7 @@ proptest! {
 fn each_place_opens_its_own_and_no_other() {
     let vault = vault();
     let places = alike_places();
-    assert_eq!(places.len(), 24);
+    assert_eq!(places.len(), 30);
     for here in &places {
         let sealed = vault.seal(&here.context(), b"secret").unwrap();
         for there in &places {

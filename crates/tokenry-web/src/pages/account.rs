@@ -1,8 +1,8 @@
 //! A person's own account: the password, what happened, the sessions, and a file to take away.
 
 use askama::Template;
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Form, Query};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::CookieJar;
@@ -13,6 +13,7 @@ use tokenry_model::SecretString;
 use super::connection::Older;
 use super::doings::Doing;
 use super::error::PageError;
+use super::extract::Form;
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
 use super::routes::Page;

@@ -71,7 +71,8 @@ pub(super) fn way(offer: &Offer) -> (&'static str, &'static str) {
         Way::ApiKey => ("way-api-key", ""),
         Way::Basic { .. } => ("way-basic", ""),
         Way::Client { .. } => ("way-client", ""),
-        Way::NotSetUp { .. } | Way::PasteOnly { .. } => ("way-closed", ""),
+        Way::NotSetUp { .. } => ("way-closed", ""),
+        Way::PasteOnly { .. } => ("way-paste", ""),
     }
 }
 
@@ -136,7 +137,7 @@ async fn catalogue(
         frame: visit.frame("catalogue-title").at(Section::Connect),
         sheet: sheet.html(),
         categories: categories.into_iter().collect(),
-        next: (count > first.saturating_add(PAGE)).then_some(search.page + 1),
+        next: (count > first.saturating_add(PAGE)).then_some(search.page.saturating_add(1)),
         cards,
         count,
         search,

@@ -1,8 +1,8 @@
 //! One connection: what it is, who used it, and what its owner can do with it.
 
 use askama::Template;
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Form, Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use tokenry_model::{ConnectionId, Scopes, Timestamp, Values};
 use super::connections::{account, standing, title};
 use super::doings::Doing;
 use super::error::PageError;
+use super::extract::{Form, Path};
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
 use super::routes::Page;

@@ -1,7 +1,6 @@
 //! Saying yes on another device (RFC 8628): the code, and the question how it is getting on.
 
 use askama::Template;
-use axum::extract::Form;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -10,6 +9,7 @@ use tokenry_model::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::error::PageError;
+use super::extract::Form;
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
 use super::routes::Page;
@@ -44,6 +44,8 @@ struct DevicePage<'a> {
     address: &'a str,
     /// Whether it was asked after, and nothing has come yet.
     is_pending: bool,
+    /// Why it could not be asked after.
+    problem: Option<&'a str>,
 }
 
 pub(super) fn show_begun(visit: &Visit, offer: &Offer, begun: &DeviceBegun) -> Response {
@@ -54,10 +56,16 @@ pub(super) fn show_begun(visit: &Visit, offer: &Offer, begun: &DeviceBegun) -> R
         code: begun.user_code.clone(),
         address,
     };
-    show(visit, offer, &waiting, false)
+    show(visit, offer, &waiting, false, None)
 }
 
-fn show(visit: &Visit, offer: &Offer, waiting: &Waiting, is_pending: bool) -> Response {
+fn show(
+    visit: &Visit,
+    offer: &Offer,
+    waiting: &Waiting,
+    is_pending: bool,
+    problem: Option<(StatusCode, &str)>,
+) -> Response {
     let title = texts::say("device-title", &[("service", &offer.name)]);
     let address = Url::parse(&waiting.address).ok().and_then(|url| outward(&url)).unwrap_or_default();
     let template = DevicePage {
@@ -68,8 +76,9 @@ fn show(visit: &Visit, offer: &Offer, waiting: &Waiting, is_pending: bool) -> Re
         code: &waiting.code,
         address: &address,
         is_pending,
+        problem: problem.map(|(_, text)| text),
     };
-    page(StatusCode::OK, &template)
+    page(problem.map_or(StatusCode::OK, |(status, _)| status), &template)
 }
 
 /// Asks how it is getting on.
@@ -77,13 +86,32 @@ async fn ask(visit: Visit, Form(waiting): Form<Waiting>) -> Result<Response, Pag
     let claims = visit.claims()?;
     let broker = &visit.app.broker;
     let offer = broker.find_offer(&waiting.service).await?.ok_or(PageError::NotFound)?;
-    let progress = broker.poll_device(claims, claims.username(), waiting.handle.expose_secret()).await?;
+    let progress = match broker.poll_device(claims, claims.username(), waiting.handle.expose_secret()).await {
+        Ok(progress) => progress,
+        Err(error) => return not_now(&visit, &offer, &waiting, error.into()),
+    };
     Ok(match (progress.status, progress.connection) {
         (DeviceStatus::Connected, Some(id)) => visit.go(&format!("/connections/{id}?done=connected")),
-        (DeviceStatus::Pending | DeviceStatus::Connected, _) => show(&visit, &offer, &waiting, true),
+        (DeviceStatus::Pending | DeviceStatus::Connected, _) => show(&visit, &offer, &waiting, true, None),
         (DeviceStatus::Declined, _) => ended(&visit, &offer, "device-declined"),
         (DeviceStatus::Expired, _) => ended(&visit, &offer, "device-expired"),
     })
+}
+
+/// What passes is said above the form, which is all that knows the handle.
+fn not_now(visit: &Visit, offer: &Offer, waiting: &Waiting, error: PageError) -> Result<Response, PageError> {
+    match error {
+        PageError::Plain { status, text, header }
+            if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS =>
+        {
+            let mut response = show(visit, offer, waiting, false, Some((status, &text)));
+            if let Some((name, value)) = header {
+                response.headers_mut().insert(name, value);
+            }
+            Ok(response)
+        }
+        other => Err(other),
+    }
 }
 
 fn ended(visit: &Visit, offer: &Offer, key: &str) -> Response {

@@ -19,8 +19,7 @@ struct EndPage<'a> {
     /// The class of the badge.
     mood: &'static str,
     badge: String,
-    account: Option<&'a str>,
-    username: Option<&'a str>,
+    connected: Option<&'a Connected>,
     text: String,
     next: String,
     /// Where the person goes on, and what that place is called.
@@ -49,8 +48,7 @@ pub(super) fn show_connected(visit: &Visit, end: &LinkEnd, connected: &Connected
     let template = EndPage {
         mood: "good",
         badge: texts::say("connected-new", &[]),
-        account: connected.account.as_deref(),
-        username: Some(&connected.username),
+        connected: Some(connected),
         ..blank(visit, end, title)
     };
     embeddable(visit, page(StatusCode::OK, &template))
@@ -86,8 +84,7 @@ fn blank<'a>(visit: &Visit, end: &'a LinkEnd, title: String) -> EndPage<'a> {
         end,
         mood: "",
         badge: String::new(),
-        account: None,
-        username: None,
+        connected: None,
         text: String::new(),
         next: String::new(),
         back,

@@ -6,14 +6,15 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Form, Path, Query};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use tokenry_broker::{BrokerError, LinkError, LinkPage, LinkService, LinkVisit, Opener, Visitor};
 
 use super::error::PageError;
+use super::extract::{Form, Path};
 use super::frame::Frame;
 use super::gate::{Visit, Who};
 use super::link_end::embeddable;

@@ -9,6 +9,7 @@ mod connections;
 mod device;
 mod doings;
 mod error;
+mod extract;
 mod frame;
 mod gate;
 mod home;

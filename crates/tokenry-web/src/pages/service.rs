@@ -1,7 +1,6 @@
 //! One service of the catalogue: the way to the consent, or a form for what a person brings.
 
 use askama::Template;
-use axum::extract::{Form, Path};
 use axum::http::StatusCode;
 use axum::response::Response;
 use tokenry_broker::{
@@ -10,6 +9,7 @@ use tokenry_broker::{
 use tokenry_model::{ExposeSecret as _, SecretString, Values};
 
 use super::error::PageError;
+use super::extract::{Form, Path};
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
 use super::routes::Page;
@@ -80,9 +80,13 @@ struct ServicePage {
     is_consent: bool,
     /// Whether the operator has something to do first.
     is_closed: bool,
+    /// Why no link leads there as things are, if none does.
+    why: Option<String>,
     has_device_flow: bool,
     settings: Vec<SettingField>,
-    scopes: Vec<ScopeOffer>,
+    scopes: Vec<ScopeTick>,
+    /// Scopes that were asked for and are none of those. `None`: nothing was chosen yet.
+    other: Option<String>,
     secrets: Vec<SecretField>,
     credential: String,
     credential_url: Option<String>,
@@ -95,6 +99,12 @@ struct ServicePage {
 struct SettingField {
     setting: SettingOffer,
     value: String,
+}
+
+/// A scope, and whether it is ticked.
+struct ScopeTick {
+    scope: ScopeOffer,
+    is_ticked: bool,
 }
 
 /// What a person types or pastes.
@@ -122,7 +132,22 @@ fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<ApiError>) -> 
     let mut sheet = Sheet::within(usize::MAX);
     let logo = sheet.logo(offer.id.as_str(), &offer.name).html();
     let is_closed = matches!(offer.way, Way::NotSetUp { .. } | Way::PasteOnly { .. });
+    let why = match &offer.way {
+        Way::PasteOnly { why } => Some(sentence(why)),
+        _ => None,
+    };
     let secrets = secrets(&offer);
+    let chosen = sent.scopes();
+    let is_offered = |wanted: &String| offer.scopes.iter().any(|known| known.scope == *wanted);
+    let other = chosen.as_ref().map(|chosen| {
+        let other: Vec<&str> =
+            chosen.iter().filter(|wanted| !is_offered(wanted)).map(String::as_str).collect();
+        other.join(" ")
+    });
+    let tick = |scope: ScopeOffer| ScopeTick {
+        is_ticked: chosen.as_ref().map_or(scope.is_default, |chosen| chosen.contains(&scope.scope)),
+        scope,
+    };
     let typed = |setting: SettingOffer| SettingField {
         value: match sent.text(&format!("{SETTING}{}", setting.name)) {
             "" => setting.default.clone().unwrap_or_default(),
@@ -138,12 +163,14 @@ fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<ApiError>) -> 
         way: catalogue::way(&offer),
         is_consent: offer.way == Way::Consent,
         is_closed,
+        why,
+        other,
         has_device_flow: offer.has_device_flow,
         secrets,
         id: offer.id.to_string(),
         name: offer.name,
         settings: offer.settings.into_iter().map(typed).collect(),
-        scopes: offer.scopes,
+        scopes: offer.scopes.into_iter().map(tick).collect(),
         credential: offer.credential,
         credential_url: offer.credential_url.as_ref().and_then(outward),
         docs_url: offer.docs_url.as_ref().and_then(outward),

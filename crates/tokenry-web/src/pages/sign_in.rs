@@ -1,7 +1,6 @@
 //! Signing in, up and out.
 
 use askama::Template;
-use axum::extract::{Form, Query};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::CookieJar;
@@ -10,6 +9,7 @@ use tokenry_broker::BrokerError;
 use tokenry_model::SecretString;
 
 use super::error::PageError;
+use super::extract::{Form, Query};
 use super::frame::Frame;
 use super::gate::{Visit, Who};
 use super::page;
@@ -51,7 +51,7 @@ struct SignUpPage {
 }
 
 /// Where to go after signing in.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Next {
     #[serde(default)]
     next: String,
@@ -140,15 +140,18 @@ async fn sign_in_page(visit: Visit, Query(query): Query<Next>) -> Response {
 }
 
 async fn sign_in(visit: Visit, Form(form): Form<SignIn>) -> Response {
+    open(&visit, &form.username, &form.password, &form.next).await
+}
+
+/// Opens a session, in the place of the one that was open in this browser. Where that fails, the form to try again.
+async fn open(visit: &Visit, username: &str, password: &SecretString, next: &str) -> Response {
     let broker = &visit.app.broker;
-    let signed =
-        broker.sign_in(&form.username, &form.password, visit.from.clone(), visit.session.as_ref()).await;
-    match signed {
+    match broker.sign_in(username, password, visit.from.clone(), visit.session.as_ref()).await {
         Ok(cookie) => {
             let jar = browser::sign_in(&visit.app, CookieJar::new(), &cookie);
-            (jar, visit.go(inside(&form.next))).into_response()
+            (jar, visit.go(inside(next))).into_response()
         }
-        Err(error) => show_sign_in(&visit, &form.username, &form.next, Some(error.into())),
+        Err(error) => show_sign_in(visit, username, next, Some(error.into())),
     }
 }
 
@@ -170,15 +173,9 @@ async fn sign_up_page(visit: Visit, Query(query): Query<Next>) -> Response {
 
 async fn sign_up(visit: Visit, Form(form): Form<SignUp>) -> Response {
     let broker = &visit.app.broker;
-    let added = async {
-        broker.sign_up(&form.username, &form.email, &form.password, visit.from.clone()).await?;
-        broker.sign_in(&form.username, &form.password, visit.from.clone(), None).await
-    };
-    match added.await {
-        Ok(cookie) => {
-            let jar = browser::sign_in(&visit.app, CookieJar::new(), &cookie);
-            (jar, visit.go(inside(&form.next))).into_response()
-        }
+    match broker.sign_up(&form.username, &form.email, &form.password, visit.from.clone()).await {
+        // The account is there from now on, also if nobody can be signed in just now.
+        Ok(_) => open(&visit, &form.username, &form.password, &form.next).await,
         Err(error) => show_sign_up(&visit, form, Some(error.into())),
     }
 }

@@ -20,21 +20,20 @@ pub(super) async fn check(
     flags: &CheckFlags,
 ) -> anyhow::Result<ExitCode> {
     let mut all = Vec::new();
-    match &flags.name {
-        Some(name) => match find(catalogue, name) {
+    if let Some(name) = &flags.name {
+        match find(catalogue, name) {
             Ok(provider) => all.push(provider),
             Err(unknown) => return Ok(unknown),
-        },
-        None => {
-            let named = |provider: &Provider| {
-                config
-                    .providers
-                    .keys()
-                    .any(|word| catalogue.find(word.as_str()).is_some_and(|found| found.id == provider.id))
-            };
-            let is_wanted = |provider: &&Arc<Provider>| named(provider) || provider.client_id().is_some();
-            all.extend(catalogue.iter().filter(is_wanted).cloned());
         }
+    } else {
+        let named = |provider: &Provider| {
+            config
+                .providers
+                .keys()
+                .any(|word| catalogue.find(word.as_str()).is_some_and(|found| found.id == provider.id))
+        };
+        let is_wanted = |provider: &&Arc<Provider>| named(provider) || provider.client_id().is_some();
+        all.extend(catalogue.iter().filter(is_wanted).cloned());
     }
     if all.is_empty() {
         println!("No service is set up yet; `tokenry provider check NAME` says what one takes.");

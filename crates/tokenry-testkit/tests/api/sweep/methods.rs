@@ -20,7 +20,7 @@ async fn a_method_that_is_not_taken_is_refused_with_those_that_are() {
         taken.entry(path.to_owned()).or_default().insert("GET");
     }
     for (method, path, _) in tokenry_web::page_routes() {
-        taken.entry(path.replace('{', "").replace('}', "")).or_default().insert(method);
+        taken.entry(path.replace(['{', '}'], "")).or_default().insert(method);
     }
     for (path, mut methods) in taken {
         if methods.contains("GET") {
