@@ -156,9 +156,10 @@ const PROBES: [&str; 5] = [
 fn expect_nothing_of_the_probe(page: &Page, probe: &str) {
     assert!(page.status.is_client_error(), "{} {}", page.status, page.body);
     let body = &page.body;
-    for raw in ["<script>", "<img", "<svg", "</title><", "'-alert", "\"javascript:", "\u{202e}"] {
+    for raw in ["<script>", "<script/", "<img", "<svg", "</title><", "'-alert", "\"javascript:", "\u{202e}"] {
         assert!(!body.contains(raw), "{probe:?} came out as {raw:?}: {body}");
     }
+    assert_eq!(body.matches("<script").count(), 1, "only our own: {body}");
     assert!(
         !page.headers.contains_key("set-cookie")
             || !page.headers["set-cookie"].as_bytes().starts_with(b"a=b")
@@ -219,6 +220,7 @@ async fn an_account_with_an_evil_name_is_shown_as_text() {
         let page = browser.consent_sandbox(link, evil).await;
         assert_eq!(page.status, StatusCode::OK);
         assert_eq!(page.form_with("handle").is_none(), own);
+        assert_eq!(page.body.matches("<script").count(), 1, "only our own: {}", page.body);
         assert!(!page.body.contains("<script>"), "{}", page.body);
         assert!(page.body.contains("script&#62;") || page.body.contains("script&gt;"), "{}", page.body);
     }

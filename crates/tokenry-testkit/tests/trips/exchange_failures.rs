@@ -73,6 +73,7 @@ async fn words_of_the_provider_are_shown_without_markup_and_without_the_secret()
         world.sandbox.inject(on_exchange(FaultKind::ErrorInOk { code: code.to_owned() }));
         let page = browser.get(&callback).await;
         expect_refusal(&page, "Sandbox did not complete the connection");
+        assert_eq!(page.body.matches("<script").count(), 1, "only our own: {}", page.body);
         assert!(!page.body.contains("<script>") && !page.body.contains("<b>"), "{}", page.body);
         assert!(!page.body.contains("s3cret"), "{}", page.body);
     }

@@ -66,6 +66,11 @@ async fn the_handle_does_nothing_in_a_third_browser() {
             let page = third.submit(&form, &[("password", PASSWORD), ("decision", decision)]).await;
             assert_eq!(page.status, StatusCode::FORBIDDEN, "{}", page.body);
             assert!(page.body.contains("This form is no longer good"), "{}", page.body);
+            // With what its own pages carry the form is read, and the handle is still another browser's.
+            let own = third.get(format!("{}/sign-in", waiting.world.app.base())).await;
+            let token = own.form_with("form_token").unwrap().values("form_token")[0].to_owned();
+            let fields = [("form_token", &*token), ("password", PASSWORD), ("decision", decision)];
+            expect_refusal(&third.submit(&form, &fields).await, "This link does not work");
         }
     }
     assert!(waiting.user.list().await.is_empty());
