@@ -95,6 +95,16 @@ async fn a_grant_that_nobody_claims_is_given_back_after_ten_minutes() {
 }
 
 #[tokio::test]
+async fn the_page_after_the_confirmation_is_of_who_confirmed_and_signs_them_out() {
+    let mut waiting = park().await;
+    let page = waiting.decide("finish").await;
+    let out = page.forms().into_iter().find(|form| form.action.path() == "/sign-out");
+    let out = out.unwrap_or_else(|| panic!("nobody is signed in: {}", page.body));
+    let page = waiting.browser.submit(&out, &[]).await;
+    assert!(page.body.contains("You are signed out of this browser."), "{}", page.body);
+}
+
+#[tokio::test]
 async fn a_waiting_grant_survives_a_restart() {
     let mut waiting = park().await;
     waiting.world.app = waiting.world.app.restart_with(|_| {}).await;

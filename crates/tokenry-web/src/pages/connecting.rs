@@ -187,6 +187,8 @@ async fn confirm(visit: Visit, form: Result<Form<Confirmation>, FormRejection>) 
     match broker.confirm(&form.handle, &visit.browser, &password, visit.from.clone()).await {
         Ok((connected, session)) => {
             let jar = browser::sign_in(&visit.app, CookieJar::new(), &session);
+            // The page is of whoever it signed in; it is stored, whatever the database says by now.
+            let visit = visit.signed_in(&session).await.unwrap_or(visit);
             let page = match &connected.link {
                 Some(end) => link_end::show_connected(&visit, end, &connected),
                 None => show_connected(&visit, &connected),

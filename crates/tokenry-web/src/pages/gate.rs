@@ -74,6 +74,15 @@ impl Visit {
         Ok(Self { app: app.clone(), person: person.map(Arc::new), session, browser, from, done })
     }
 
+    /// The same visit, now that its browser was signed in.
+    ///
+    /// # Errors
+    /// [`PageError`] when the database is away.
+    pub(crate) async fn signed_in(&self, session: &SecretString) -> Result<Self, PageError> {
+        let person = self.app.broker.browser_session(session, self.from.clone()).await?;
+        Ok(Self { person: person.map(Arc::new), session: Some(session.clone()), ..self.clone() })
+    }
+
     /// Who is signed in, as the verbs take it.
     ///
     /// # Errors
