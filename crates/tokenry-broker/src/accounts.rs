@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 use crate::audit::{Note, reason_of};
 use crate::boot::Broker;
 use crate::error::BrokerError;
+use crate::problem::Problem;
 use crate::sessions::{Claims, ENDED, MISSING_TEXT};
 use crate::throttle;
 
@@ -56,13 +57,12 @@ impl Broker {
         email: &str,
         password: &SecretString,
     ) -> Result<UserId, BrokerError> {
-        let username =
-            Username::parse(username).map_err(|e| BrokerError::field("username", e.to_string()))?;
+        let username = Username::parse(username).map_err(|e| BrokerError::field("username", e))?;
         if username.folded() == self.nobody.folded() {
-            return Err(BrokerError::field("username", "is reserved; choose another"));
+            return Err(BrokerError::field("username", Problem::Reserved));
         }
-        let email = Email::parse(email).map_err(|e| BrokerError::field("email", e.to_string()))?;
-        check_password(password).map_err(|e| BrokerError::field("password", e.to_string()))?;
+        let email = Email::parse(email).map_err(|e| BrokerError::field("email", e))?;
+        check_password(password).map_err(|e| BrokerError::field("password", e))?;
         let hash = self.passwords.turn_to_sign_up().await?.hash(password).await?;
         let new = NewUser { username: &username, email: &email, password_hash: &hash };
         match self.store.insert_user(&new, self.clock.now()).await {
@@ -84,9 +84,8 @@ impl Broker {
     /// # Errors
     /// [`BrokerError::Field`], [`BrokerError::Busy`].
     pub async fn set_password(&self, username: &str, password: &SecretString) -> Result<bool, BrokerError> {
-        let username =
-            Username::parse(username).map_err(|e| BrokerError::field("username", e.to_string()))?;
-        check_password(password).map_err(|e| BrokerError::field("password", e.to_string()))?;
+        let username = Username::parse(username).map_err(|e| BrokerError::field("username", e))?;
+        check_password(password).map_err(|e| BrokerError::field("password", e))?;
         let Some(login) = self.store.find_login(&username).await? else { return Ok(false) };
         let hash = self.passwords.turn_to_sign_up().await?.hash(password).await?;
         let set = self.store.update_password(login.user.id, &hash, self.clock.now()).await?;
@@ -255,11 +254,11 @@ impl Broker {
         let note = Note::by(claims, Action::ChangePassword);
         let changed = async {
             let user = self.user(claims).await?;
-            check_password(new).map_err(|e| BrokerError::field("new_password", e.to_string()))?;
+            check_password(new).map_err(|e| BrokerError::field("new_password", e))?;
             let address = address_of(&claims.from);
             if self.check_login(&user.username, current, address, Some(claims.clone())).await?.is_none() {
                 self.note_passing(note.clone(), AuditOutcome::Refused, Some("wrong_password"));
-                return Err(BrokerError::field("current_password", "is not your password"));
+                return Err(BrokerError::field("current_password", Problem::NotYourPassword));
             }
             let hash = self.passwords.turn(&claims.device, true).await?.hash(new).await?;
             self.store.update_password(user.id, &hash, self.clock.now()).await?;

@@ -8,6 +8,8 @@ use tokenry_oauth::OAuthError;
 use tokenry_store::StoreError;
 use tokenry_vault::VaultError;
 
+use crate::problem::Problem;
+
 /// Why a verb was not done. The display text is for the person who asked, but for the last three, which are for the log.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
@@ -31,8 +33,8 @@ pub enum BrokerError {
     Field {
         /// The field.
         name: &'static str,
-        /// What is wrong with it, as the rest of a sentence.
-        problem: String,
+        /// What is wrong with it.
+        problem: Problem,
     },
     /// A setting of a connection is not allowed to be what it is, or is missing.
     #[error("the field `settings.{name}` is not allowed: {problem}")]
@@ -224,7 +226,7 @@ impl BrokerError {
     }
 
     /// A field that is not allowed to be what it is.
-    pub(crate) fn field(name: &'static str, problem: impl Into<String>) -> Self {
+    pub(crate) fn field(name: &'static str, problem: impl Into<Problem>) -> Self {
         Self::Field { name, problem: problem.into() }
     }
 

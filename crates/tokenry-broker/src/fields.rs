@@ -4,6 +4,7 @@ use tokenry_model::{ConnectionName, ExposeSecret as _, Scopes, SecretString, Val
 use tokenry_oauth::Provider;
 
 use crate::error::BrokerError;
+use crate::problem::Problem;
 
 /// The longest credential that can be stored, in bytes.
 const MAX_TOKEN: usize = 64 * 1024;
@@ -13,13 +14,13 @@ const MAX_SCOPE: usize = 255;
 
 /// The name of a connection.
 pub(crate) fn name(text: &str) -> Result<ConnectionName, BrokerError> {
-    ConnectionName::parse(text).map_err(|e| BrokerError::field("name", e.to_string()))
+    ConnectionName::parse(text).map_err(|e| BrokerError::field("name", e))
 }
 
 /// A credential: any text but an empty one, one that is too long, and NUL.
 pub(crate) fn token(field: &'static str, token: &SecretString) -> Result<(), BrokerError> {
     if token.expose_secret().is_empty() {
-        return Err(BrokerError::field(field, "must not be empty"));
+        return Err(BrokerError::field(field, Problem::Empty));
     }
     part(field, token.expose_secret())
 }
@@ -27,10 +28,10 @@ pub(crate) fn token(field: &'static str, token: &SecretString) -> Result<(), Bro
 /// A part of a credential, which may be empty.
 pub(crate) fn part(field: &'static str, text: &str) -> Result<(), BrokerError> {
     if text.len() > MAX_TOKEN {
-        return Err(BrokerError::field(field, format!("must be at most {MAX_TOKEN} bytes long")));
+        return Err(BrokerError::field(field, Problem::TooLong(MAX_TOKEN)));
     }
     if text.contains('\0') {
-        return Err(BrokerError::field(field, "must not contain NUL: no credential has one"));
+        return Err(BrokerError::field(field, Problem::Nul));
     }
     Ok(())
 }
@@ -41,7 +42,7 @@ pub(crate) fn provider_token(field: &'static str, given: &SecretString) -> Resul
     if given.expose_secret().bytes().all(|b| b.is_ascii_graphic()) {
         return Ok(());
     }
-    Err(BrokerError::field(field, "must be visible ASCII without spaces, as tokens of providers are"))
+    Err(BrokerError::field(field, Problem::NotVisible))
 }
 
 /// Scopes (RFC 6749 §3.3).
@@ -51,10 +52,7 @@ pub(crate) fn scopes(list: &[String]) -> Result<Scopes, BrokerError> {
             && scope.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
     };
     if list.len() > MAX_SCOPES || !list.iter().all(fits) {
-        return Err(BrokerError::field(
-            "scopes",
-            "must be a list of at most 200 scopes, each of 1 to 255 visible ASCII characters without \" and \\",
-        ));
+        return Err(BrokerError::field("scopes", Problem::Scopes));
     }
     Ok(list.iter().map(String::as_str).collect())
 }

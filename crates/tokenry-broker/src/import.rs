@@ -16,6 +16,7 @@ use crate::details::ConnectionDetail;
 use crate::error::{BrokerError, is_passing};
 use crate::fields;
 use crate::grants::{self, Granted};
+use crate::problem::Problem;
 use crate::refresh::OwnClient;
 use crate::schedule::Renewal;
 use crate::sessions::Claims;
@@ -128,11 +129,11 @@ impl Given {
             Self::Basic { username, password } => {
                 let username = username.expose_secret();
                 if username.is_empty() && password.expose_secret().is_empty() {
-                    return Err(BrokerError::field("username", "must not be empty where the password is"));
+                    return Err(BrokerError::field("username", Problem::NothingAtAll));
                 }
                 if username.contains(':') {
                     // RFC 7617 §2: nobody could tell where it ends.
-                    return Err(BrokerError::field("username", "must not contain a colon"));
+                    return Err(BrokerError::field("username", Problem::Colon));
                 }
                 fields::part("username", username)?;
                 fields::part("password", password.expose_secret())
@@ -287,10 +288,7 @@ impl Broker {
             Given::ClientCredentials { client, scopes } => {
                 if client.is_none() && provider.kind() != Kind::ClientCredentials {
                     // What the operator's client may do as itself is not every user's to do.
-                    return Err(BrokerError::field(
-                        "client_id",
-                        "must be given: this server's own client is there to connect people's accounts",
-                    ));
+                    return Err(BrokerError::field("client_id", Problem::OwnClient));
                 }
                 self.first_token(provider, client, fields::scopes(&scopes)?, values).await
             }

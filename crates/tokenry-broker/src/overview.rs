@@ -10,6 +10,7 @@ use crate::audit::{AuditLine, Note};
 use crate::boot::Broker;
 use crate::error::BrokerError;
 use crate::key_admin::{KeyAdmin, KeyError, KeyStatus};
+use crate::problem::Problem;
 use crate::renewals::UNREAD;
 use crate::sessions::Claims;
 
@@ -172,7 +173,7 @@ impl Broker {
         let user = match filter.user.trim() {
             "" => None,
             name => {
-                let nobody = || BrokerError::field("user", "is nobody's name here");
+                let nobody = || BrokerError::field("user", Problem::Nobody);
                 let name = Username::parse(name).map_err(|_| nobody())?;
                 Some(self.store.find_login(&name).await?.ok_or_else(nobody)?.user.id)
             }

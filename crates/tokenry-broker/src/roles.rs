@@ -12,6 +12,7 @@ use url::Url;
 use crate::audit::Note;
 use crate::boot::{Broker, hash_of, random_token};
 use crate::error::BrokerError;
+use crate::problem::Problem;
 use crate::sessions::Claims;
 
 /// How long the link to become the first operator is good.
@@ -120,13 +121,12 @@ impl Broker {
     ) -> Result<UserId, BrokerError> {
         // Before the work of hashing: who has no link makes none of it.
         self.check_setup_link(token).await?;
-        let username =
-            Username::parse(username).map_err(|e| BrokerError::field("username", e.to_string()))?;
+        let username = Username::parse(username).map_err(|e| BrokerError::field("username", e))?;
         if username.folded() == self.nobody.folded() {
-            return Err(BrokerError::field("username", "is reserved; choose another"));
+            return Err(BrokerError::field("username", Problem::Reserved));
         }
-        let email = Email::parse(email).map_err(|e| BrokerError::field("email", e.to_string()))?;
-        check_password(password).map_err(|e| BrokerError::field("password", e.to_string()))?;
+        let email = Email::parse(email).map_err(|e| BrokerError::field("email", e))?;
+        check_password(password).map_err(|e| BrokerError::field("password", e))?;
         let hash = self.passwords.turn_to_sign_up().await?.hash(password).await?;
         let new = NewUser { username: &username, email: &email, password_hash: &hash };
         let link = hash_of(token.expose_secret());
@@ -142,8 +142,7 @@ impl Broker {
     /// # Errors
     /// [`BrokerError::Field`] for what is no username.
     pub async fn set_role(&self, username: &str, is_operator: bool) -> Result<bool, BrokerError> {
-        let username =
-            Username::parse(username).map_err(|e| BrokerError::field("username", e.to_string()))?;
+        let username = Username::parse(username).map_err(|e| BrokerError::field("username", e))?;
         let Some(login) = self.store.find_login(&username).await? else { return Ok(false) };
         if self.store.update_role(login.user.id, is_operator, self.clock.now()).await? {
             let note = Note::new(Actor::Operator, role_action(is_operator));
@@ -189,8 +188,7 @@ impl Broker {
             if is_operator {
                 self.store.update_role(user.id, true, now).await?;
             } else if user.is_operator && !self.store.demote_unless_last(user.id, now).await? {
-                let why = "cannot be taken from the last operator: make somebody else one first";
-                return Err(BrokerError::field("role", why));
+                return Err(BrokerError::field("role", Problem::LastOperator));
             }
             Ok(())
         };

@@ -15,6 +15,7 @@ use url::Url;
 use crate::audit::Note;
 use crate::boot::{Broker, random_token};
 use crate::error::BrokerError;
+use crate::problem::Problem;
 use crate::sessions::Claims;
 
 /// The longest client id and secret that are taken, in bytes.
@@ -333,27 +334,18 @@ impl Broker {
         self.operator(claims).await?;
         let provider = self.service_to_change(id, note).await?;
         if !matches!(provider.kind(), Kind::Oauth2 | Kind::Oauth1) {
-            return Err(BrokerError::field(
-                "client_id",
-                "is of no use here: people paste what this service gives",
-            ));
+            return Err(BrokerError::field("client_id", Problem::NoClient));
         }
         let client_id = client.client_id.trim();
         if client_id.is_empty() || client_id.len() > MOST_ID || client_id.chars().any(char::is_control) {
-            return Err(BrokerError::field("client_id", "must be the client id that the service gave out"));
+            return Err(BrokerError::field("client_id", Problem::ClientId));
         }
         let secret = client.client_secret.expose_secret().trim();
         if secret.len() > MOST_SECRET || secret.chars().any(char::is_control) {
-            return Err(BrokerError::field(
-                "client_secret",
-                "must be the client secret that the service gave out",
-            ));
+            return Err(BrokerError::field("client_secret", Problem::ClientSecret));
         }
         if !self.keep_client(&provider.id, client_id, secret, client.without_secret, claims.user).await? {
-            return Err(BrokerError::field(
-                "client_secret",
-                "belongs to the client id that was there before: give the one that belongs to this id",
-            ));
+            return Err(BrokerError::field("client_secret", Problem::OtherSecret));
         }
         // What the service said of the client before says nothing of this one.
         self.store.close_circuit(&provider.id).await?;
@@ -419,7 +411,7 @@ impl Broker {
         let provider = service_of_id(&catalogue, id)?;
         note.provider = Some(provider.id.clone());
         if catalogue.is_client_configured(&provider.id) {
-            return Err(BrokerError::field("client_id", "is set by the configuration, which wins"));
+            return Err(BrokerError::field("client_id", Problem::Configured));
         }
         Ok(provider)
     }

@@ -19,7 +19,7 @@ import { launch } from './lib/browser.mjs';
 import { Trip } from './lib/trip.mjs';
 
 // A trip that takes longer than this hangs: each wait inside of it has a limit of its own.
-const PATIENCE_MS = 170_000;
+const PATIENCE_MS = 400_000;
 
 const scene = JSON.parse(process.env.TOKENRY_TEST_SCENE);
 const folder = path.join(import.meta.dirname, 'trips');

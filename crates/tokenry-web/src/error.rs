@@ -84,7 +84,8 @@ impl ApiError {
         self.status
     }
 
-    /// The words for the person.
+    /// The words for whoever called.
+    #[cfg(any(test, feature = "fuzz"))]
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

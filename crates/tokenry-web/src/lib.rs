@@ -29,6 +29,6 @@ mod router;
 mod serve;
 
 pub use openapi::openapi_json;
-pub use pages::{Who, page_routes};
+pub use pages::{LiveTexts, TextFile, Texts, TextsError, Who, english_texts, page_routes};
 pub use router::{WebParts, router};
 pub use serve::{Limits, Lines, serve};

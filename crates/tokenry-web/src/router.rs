@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::openapi::{Description, add_common_errors};
-use crate::pages::Visit;
+use crate::pages::{LiveTexts, Visit};
 use crate::requests::{self, RequestMetrics};
 use crate::serve::{Limits, Lines};
 use crate::{
@@ -42,6 +42,8 @@ pub struct WebParts {
     pub metrics_token: Option<SecretString>,
     /// The connections that it is served on.
     pub lines: Arc<Lines>,
+    /// What the pages say.
+    pub texts: LiveTexts,
 }
 
 /// What every handler works with. Cheap to clone.
@@ -58,6 +60,7 @@ pub(crate) struct Parts {
     pub(crate) requests: RequestMetrics,
     pub(crate) openapi: String,
     pub(crate) limits: Limits,
+    pub(crate) texts: LiveTexts,
     /// One for each request that may be worked on.
     pub(crate) turns: Semaphore,
 }
@@ -132,7 +135,7 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
 
 /// The whole door. Serve it with [`serve`](crate::serve()): limits and the log go by address.
 pub fn router(parts: WebParts) -> Router {
-    let WebParts { broker, trusted_proxies, metrics_token, lines } = parts;
+    let WebParts { broker, trusted_proxies, metrics_token, lines, texts } = parts;
     let mut registry = Registry::default();
     broker.metrics().register(&mut registry);
     let requests = RequestMetrics::register(&mut registry);
@@ -151,6 +154,7 @@ pub fn router(parts: WebParts) -> Router {
         requests,
         openapi,
         limits,
+        texts,
         turns: Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS)),
     }));
     let (api, _) = api().split_for_parts();

@@ -1,5 +1,8 @@
-### What the pages say, in English (Fluent: https://projectfluent.org). Names of people, accounts and services are set
-### into elements of their own by the templates, or filled in here. A test finds texts that are missing and ones nobody says.
+### What the pages say, in English (Fluent: https://projectfluent.org). A second language is a file beside this one, called after its
+### tag (de.ftl, pt-BR.ftl), or the same in an operator's `texts_dir`. What it lacks is said in English.
+###
+### A sentence is one text, also where a name or a time stands in it. A test finds texts that are missing, ones that nobody says,
+### and variables that a text is not given; another one, words on a page that are not from here.
 
 ## The frame of every page
 skip = Skip to the content
@@ -83,7 +86,7 @@ connected-yours = This { $service } account now belongs to your Tokenry account.
 connected-id = Connection
 connected-name = Name
 connected-owner = Tokenry account
-connected-as = Connected as
+connected-as = Connected as { $account }
 connected-granted = What was granted
 connected-missing-hint = You can allow this later: open the connection and choose “Add access”.
 connected-until = Must be connected again by
@@ -95,12 +98,9 @@ connected-close = You can close this page.
 confirm-title = Is this yours?
 confirm-badge = One more step
 confirm-heading = Is this Tokenry account yours?
-confirm-who = The Tokenry account
-confirm-receives = is about to receive access to
-confirm-the-account = the { $service } account
-confirm-your-account = your { $service } account.
-confirm-elsewhere = The link was asked for in another browser, so sign in as
-confirm-to-finish = to finish.
+confirm-who = The Tokenry account { $username } is about to receive access to the { $service } account { $account }.
+confirm-who-unnamed = The Tokenry account { $username } is about to receive access to your { $service } account.
+confirm-elsewhere = The link was asked for in another browser, so sign in as { $username } to finish.
 confirm-warning = If somebody sent you this link and that is not your account, choose “This is not me”.
 confirm-password = Password of { $username }
 confirm-finish = Sign in and connect
@@ -113,26 +113,38 @@ abandoned-unconfirmed-title = Nothing was connected
 abandoned-unconfirmed-next = You can close this page.
 
 ## A connect that did not end well
+link-unknown = This link is not one of ours, or it is so old that it is forgotten.
 link-unknown-title = This link does not work
 link-unknown-next = Ask for a new link and open it within ten minutes.
+link-used = This link was used before, and each can be used only once.
 link-used-title = This link was used before
 link-used-next = If you have just connected the account, all is well: reloading this page does nothing. Otherwise ask for a new link.
+link-expired = This link has expired: it was good for ten minutes.
 link-expired-title = This link has expired
 link-expired-next = Ask for a new link and open it within ten minutes.
+wrong-callback = The answer came back at the wrong address, so it was not used.
 wrong-callback-title = The answer came back at the wrong address
 wrong-callback-next = Ask for a new link. If it happens again, tell the operator of this server: a service may be set up with another service's address.
+declined = { $service } was not connected, because the request was declined there.
 declined-title = Nothing was connected
 declined-next = If you did not mean to decline, ask for a new link and allow the access.
+wrong-account = The wrong account: this connection is for { $expected }, and { $got } was connected at { $service }.
+wrong-account-unsaid = The wrong account: this connection is for { $expected }, and { $service } did not say whose account was connected.
+wrong-account-connected = The wrong account: { $account } at { $service } is connected already, as connection { $connection }.
 wrong-account-title = The wrong account
 wrong-account-next = Nothing was stored. Ask for a new link, sign in at the service with the account that belongs to this connection, and allow the access. For another account, make a connection of its own.
+not-completed = { $service } did not complete the connection: { $cause }
+not-completed-error = { $service } answered with an error: { $error }
 not-completed-title = The service did not complete the connection
 not-completed-next = Ask for a new link and try again. If it happens again, tell the operator of this server what is written here.
+provider-away = { $service } is not answering at the moment. What was seen: { $cause }
+provider-away-title = The service is away
+provider-away-next = Wait a few minutes and try again: a new link is made for it. You need not change anything.
 
 ## Connect links
 link-title = Connect an account
 link-heading = Connect an account
-link-who = The Tokenry account
-link-receives = gets the access.
+link-who = The Tokenry account { $username } gets the access.
 link-warning = Is that not you, or did somebody you do not know send you this? Then close this page: nothing has happened yet.
 link-not-you = You are signed in here as { $name }, and what you connect on this page goes to { $username }, not to you.
 link-search = Find a service
@@ -143,7 +155,7 @@ link-more = { $count ->
     [one] There is one more: search for it.
    *[other] There are { $count } more: search for yours.
 }
-link-until = This page is good until
+link-until = This page is good until { $at }.
 link-service-title = Connect { $service }
 link-such-as = Such as { $example }
 link-back-to-services = Other services
@@ -162,20 +174,86 @@ link-confirm-button = Sign in as { $username }
 link-stranger = The link was opened in another browser first, and works only there. Here it works for its owner: sign out, and sign in as { $username } to go on.
 link-stranger-title = Is this Tokenry account yours?
 link-stranger-button = Sign out
+link-finishing = An account is being connected with this link at this moment.
 link-finishing-title = One moment
 link-finishing-next = Look again in a moment. If nothing comes of it, ask for a new link.
+link-ended = Whoever made this link has signed out since, and their links ended with that.
 link-ended-title = This link does not work any more
 link-ended-next = Ask for a new link and open it within ten minutes.
+link-elsewhere = This link was opened in another browser first, and it works only there.
 link-elsewhere-title = This link works in another browser
 link-elsewhere-next = Go on there, or ask for a new link.
+link-other-service = This link is not for that service.
 link-other-service-title = This link is for another service
 link-other-service-next = Go back and choose one of the services that it shows, or ask for a new link.
 link-end-not = Not connected
-link-end-as = Connected as
+link-end-as = Connected as { $account }.
 link-end-back = Back to { $place }
 link-end-close = You can close this window.
 link-end-again = Try again
 link-end-next = Nothing was stored. Try again, or go back to where you came from.
+
+## Why something was not done
+error-signed-out = You are not signed in any more.
+error-wrong-login = The username or the password is wrong.
+error-no-such-connection = You have no connection with this number.
+error-signup-closed = Signing up is closed on this server. Ask its operator for an account.
+error-setting = The field “{ $name }” is not as it must be: { $problem }
+error-credential-refused = { $service } does not take this: { $cause }
+error-settings-required = { $service } needs to know more before it can be connected: { $settings }
+error-no-device-flow = { $service } has no way to say yes on another device. Connect it in this browser.
+error-no-such-device-flow = This was begun so long ago that it is forgotten. Begin again.
+error-no-such-link = There is no such link, or it is so old that it is forgotten.
+error-no-header = { $service } reads no header: { $what }
+error-unknown-service = There is no service called “{ $service }” here.
+error-username-taken = The username is taken. Choose another.
+error-too-many-attempts = There were too many failed sign-ins. Try again in { $seconds ->
+    [one] one second
+   *[other] { $seconds } seconds
+  }.
+error-too-many-connections = You have as many connections as this server keeps for one person ({ $most }). Delete one that you no longer need.
+error-busy = The server is checking too many passwords at once. Try again in a moment.
+error-audit-behind = The audit log cannot be written at the moment, and nothing is done unrecorded. Try again.
+error-reconnect-required = This connection must be connected again: { $reason }
+error-handed-over = Another installation keeps this connection fresh: { $reason }
+error-not-set-up = { $service } is not set up on this server. Its operator has to register an application there first.
+error-not-supported = { $service } cannot be connected by a link: { $why }
+error-service-gone = The service { $service } is no longer set up on this server. Its operator has to bring it back.
+error-provider-refused = { $service } did not do what it was asked: { $cause }
+error-provider-away = { $service } is not answering at the moment. Try again in { $seconds ->
+    [one] one second
+   *[other] { $seconds } seconds
+  }.
+error-operator-only = Only an operator of this server may do this.
+error-no-such-user = There is no such user.
+error-keys = It cannot be done with the keys as they are: { $why }
+error-database-away = The database is not available at the moment. Nothing was lost. Try again.
+error-internal = Something went wrong on the server. Its log says what.
+
+## What is wrong with a field
+problem-empty = { $field }: this must not be empty.
+problem-too-long = { $field }: this may have at most { $most } bytes.
+problem-nul = { $field }: there is a NUL in it, which no credential has.
+problem-not-visible = { $field }: a token has only visible letters, digits and signs, and no spaces.
+problem-scopes = { $field }: at most 200 scopes, each of 1 to 255 letters, digits and signs, with spaces between them.
+problem-name = { $field }: at most 255 characters, and no line breaks.
+problem-username = { $field }: 1 to 64 of the letters a-z and A-Z, digits, dots, dashes and underscores.
+problem-reserved = { $field }: nobody can be called that. Choose another.
+problem-email = { $field }: this must be an e-mail address, such as ada@example.org.
+problem-password = { $field }: at least 8 characters, and at most 1024 bytes.
+problem-not-your-password = { $field }: this is not your password.
+problem-short-passphrase = { $field }: at least { $least } characters.
+problem-nothing-at-all = { $field }: this must not be empty where the password is.
+problem-colon = { $field }: this must have no colon in it.
+problem-own-client = { $field }: give your own. This server's is there to connect people's accounts.
+problem-client-id = { $field }: this must be the client id that the service gave you.
+problem-client-secret = { $field }: this must be the client secret that the service gave you.
+problem-other-secret = { $field }: the one that is kept belongs to another client id. Give the one that belongs to this id.
+problem-no-client = { $field }: there is no use for one here, because people paste what this service gives.
+problem-configured = { $field }: the configuration sets it, and wins.
+problem-nobody = { $field }: nobody here is called that.
+problem-last-operator = { $field }: it cannot be taken from the last operator. Make somebody else one first.
+problem-said = { $field }: { $said }
 
 ## What could not be done
 problem-title = That did not work
@@ -224,17 +302,20 @@ connections-show-all = Show all of them
 connections-empty-title = Nothing is connected yet
 connections-empty = Connect an account once, and the programs you allow get working access from here on. You can take it back at any time.
 connections-empty-start = Choose a service
+connections-rename-named = Rename { $name }
 connections-used = Used
 connections-refreshed = Refreshed
 connections-reconnect-by = Connect again by
 connections-never = not yet
 connections-reconnect = Connect again
+connections-reconnect-named = Connect again { $name }
 
 ## A connection that is being deleted
-leaving-text = Being deleted:
+leaving-text = Being deleted: { $name } · { $at }
 leaving-undo = Undo
+leaving-undo-named = Undo { $name }
 leaving-badge = Being deleted
-leaving-when = It is deleted at
+leaving-when = It is deleted at { $at }.
 leaving-meanwhile = Until then nobody gets its access, and you can still keep it.
 leaving-keep = Keep it
 undo-late = The connection is deleted already, or it was never to be.
@@ -243,8 +324,13 @@ undo-late-next = Connecting the account again makes a new connection.
 
 ## A connection
 connection-reconnect = Connect again
-connection-ends = Its access ends for good at
-connection-ends-next = Only you can renew it: connect the account again before then. The connection keeps its number.
+connection-ends = Its access ends for good at { $at }. Only you can renew it: connect the account again before then. The connection keeps its number.
+advice-reconnect = { $service } no longer accepts the access that it gave, and only you can renew it: connect the account again. The connection keeps its name and its number.
+advice-quarantined = { $service } refused again and again to renew the access, without saying that it is over. It is tried from time to time, and comes back by itself if { $service } relents. Connecting the account again mends it at once.
+advice-revoked = The access was taken back. Connect the account again to bring the connection back.
+advice-handed-over = Another installation keeps this access fresh. Connect the account again to keep it here instead.
+advice-trouble = { $service } does not do well at the moment. Your connection is not to blame, and you need not do anything.
+advice-cause = What was written down: { $cause }
 connection-rename = Rename
 connection-name = Name
 connection-rename-submit = Save the name
@@ -326,6 +412,46 @@ did-sign-out = Signed out of a browser
 did-change-password = The password was changed
 did-export = Connections were downloaded as a sealed file
 did-access = A request without a good token
+why-not-no-token = there was no access token
+why-not-unauthenticated = the access token was not good
+why-not-token-expired = the access token had expired
+why-not-wrong-login = the name or the password was wrong
+why-not-wrong-password = the password was wrong
+why-not-forbidden = it is somebody else's
+why-not-operator-only = only an operator may
+why-not-setup-link-ended = the link was of no use any more
+why-not-keys = the keys did not allow it
+why-not-signup-closed = signing up is closed
+why-not-no-such-connection = there was no such connection
+why-not-no-such-device-flow = there was no such connect on a device
+why-not-no-such-link = there was no such link
+why-not-too-many-attempts = there were too many failed sign-ins
+why-not-reconnect-required = it must be connected again
+why-not-credential-refused = the service did not take it
+why-not-provider-refused = the service refused
+why-not-provider-unavailable = the service did not answer
+why-not-provider-not-configured = the service is not set up
+why-not-provider-error = the service answered with an error
+why-not-provider = the service did not do it
+why-not-database-unavailable = the database was away
+why-not-internal = something went wrong on the server
+why-not-unknown-state = the link was not one of ours
+why-not-used-state = the link was used before
+why-not-expired-state = the link had expired
+why-not-wrong-callback = the answer came back at the wrong address
+why-not-declined = it was declined at the service
+why-not-exchange-failed = the service did not complete it
+why-not-wrong-account = it was the wrong account
+why-not-connected-elsewhere = the account was connected already
+why-not-unknown-link = the link was not one of ours
+why-not-expired-link = the link had expired
+why-not-used-link = the link was used before
+why-not-ended-link = whoever made the link had signed out
+why-not-another-browser = the link was opened in another browser
+why-not-another-service = the link was for another service
+why-not-access-denied = it was declined at the service
+why-not-given-up = it was tried for days
+why-not-queue-full = there was no room to note it
 did-user-create = The operator created the account
 did-password-set = The operator set the password
 
@@ -340,9 +466,43 @@ catalogue-count = { $count ->
     [one] One service
    *[other] { $count } services
   }
+catalogue-connect = Connect
+catalogue-connect-named = Connect { $service }
 catalogue-none = No service fits
 catalogue-none-next = Try another word, or ask the operator: a service can be added with a small file.
 catalogue-show-all = Show all services
+category-accounting = Accounting
+category-ai = AI
+category-analytics = Analytics
+category-calendar = Calendar
+category-cms = Websites
+category-communication = Communication
+category-crm = Customers
+category-data = Data
+category-design = Design
+category-dev-tools = Developer tools
+category-e-commerce = Shops
+category-education = Education
+category-events = Events
+category-finance = Finance
+category-fitness = Fitness
+category-gaming = Games
+category-hr = Human resources
+category-identity = Sign-in
+category-iot = Devices
+category-legal = Legal
+category-marketing = Marketing
+category-media = Media
+category-music = Music
+category-payment = Payment
+category-productivity = Productivity
+category-research = Research
+category-social = Social
+category-storage = Storage
+category-support = Support
+category-surveys = Surveys
+category-travel = Travel
+category-video = Video
 way-consent = Ready
 way-api-key = With a key
 way-basic = With a password
@@ -369,6 +529,8 @@ service-sealed = It is sealed before it is stored, and never shown on a page.
 field-client-id = Client id
 field-client-secret = Client secret
 field-token = Token
+field-api-key = The key
+field-role = The role
 closed-title = { $service } is not set up on this server
 closed-operator = It takes an application that you register there once. The page of the service shows what to register, and the address to paste.
 closed-set-up = Set up { $service }
@@ -459,7 +621,7 @@ operated-state-incomplete = Something is missing
 operated-state-configured = Ready, by the configuration
 operated-state-page = Ready
 operated-title = { $service }
-operated-fault = The service refuses this server's registration: { $fault }. Check the client id and the secret.
+operated-fault = The service refuses this server's registration since { $at }. Check the client id and the secret. It said: { $fault }
 operated-register = Register with { $service }
 operated-register-text = Make an application (an “OAuth app”) on the service's developer pages, and give it this address.
 operated-docs = How { $service } wants it done
@@ -474,13 +636,12 @@ operated-client = What the service gave you
 operated-client-text = { $service } shows both after the registration.
 operated-client-id = Client id
 operated-client-secret = Client secret
-operated-secret-set = A secret is set, since
-operated-secret-stays = Leave this empty to keep it. It is sealed and never shown again.
+operated-secret-set = A secret is set, since { $at }. Leave this empty to keep it. It is sealed and never shown again.
 operated-secret-write-only = It is sealed before it is stored, and never shown again.
 operated-without-secret = The service gave no secret (a public client)
 operated-save = Save
-operated-changed = Last changed
-operated-changed-by = by
+operated-changed = Last changed { $at }
+operated-changed-by = Last changed { $at } by { $name }
 operated-people = { $count ->
     [one] One person has a connection here. With another client id it has to be connected again.
    *[other] { $count } people have connections here. With another client id they have to be connected again.
@@ -520,10 +681,13 @@ users-connections = { $count ->
     [one] 1 connection
    *[other] { $count } connections
   }
-users-since = since
+users-since = since { $at }
 users-make-operator = Make an operator
+users-make-operator-named = Make an operator of { $name }
 users-make-person = Take the operator's role
+users-make-person-named = Take the operator's role from { $name }
 users-end-sessions = End all sessions
+users-end-sessions-named = End all sessions of { $name }
 users-next = More users
 notice-role-changed = The role is changed. It counts from the next request on.
 notice-sessions-ended = All sessions have ended: browsers and programs have to sign in again.
@@ -553,7 +717,7 @@ keys-key = Data key { $id }
 keys-current = Current
 keys-old = Old
 keys-retired = Retired
-keys-made = Made
+keys-made = Made { $at }
 keys-sealed = { $count ->
     [0] nothing is sealed with it
    *[other] { $count } values are sealed with it
@@ -566,14 +730,24 @@ keys-held-dead = { $count ->
     [one] Held by 1 server that ended without a word
    *[other] Held by { $count } servers that ended without a word
   }
+kept-signing-keys = signing keys
+kept-secrets-of-the-installation = secrets of the installation
+kept-secrets-of-services = secrets of services
+kept-secrets-of-flows = secrets of connects under way
+kept-grants-that-wait-for-their-owner = grants that wait for their owner
+kept-access-tokens-to-revoke = access tokens to revoke
+kept-refresh-tokens-to-revoke = refresh tokens to revoke
+kept-refresh-tokens = refresh tokens
+kept-access-tokens = access tokens
 keys-retire = Retire
+keys-retire-named = Retire the data key { $id }
 keys-rotate = Make a new data key
 keys-rotate-hint = It takes effect within seconds on every server. Nobody notices, and nothing has to be connected again.
 keys-signing = Signing keys
 keys-signing-text = They sign the access tokens of programs. An old one goes when its last token has expired.
 keys-signing-key = Signing key { $id }
 keys-signs = Signs
-keys-verifies = Verifies until
+keys-verifies = Verifies until { $at }
 notice-key-rotated = There is a new data key. What the others sealed is sealed again now.
 notice-key-retired = The key is retired: it opens nothing any more.
 
@@ -597,7 +771,7 @@ setup-title = Become the operator
 setup-badge = First start
 setup-heading = Run this server
 setup-text = You hold the link that its start printed. Whoever uses it first becomes the operator: they set services up and see how the server does. It works once.
-setup-as = You are signed in as
+setup-as = You are signed in as { $username }.
 setup-take = Become the operator
 setup-submit = Create the account and become the operator
 setup-known = You have an account here?

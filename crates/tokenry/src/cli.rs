@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokenry::config::{self, Config, Overrides};
 use tokenry::server::{self, Server};
-use tokenry::{demo, logging, providers, start_up};
+use tokenry::{demo, logging, providers, start_up, texts};
 use tokenry_broker::Broker;
 use tokenry_model::{ProviderId, SystemClock};
 use tokenry_sandbox::{Sandbox, SandboxOptions};
@@ -145,6 +145,8 @@ enum ConfigCommand {
     Check,
     /// Print a configuration file with every setting explained
     Example,
+    /// Print what the pages say, in English, to translate it or to change words
+    Texts,
 }
 
 #[derive(Subcommand)]
@@ -197,6 +199,10 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             print!("{}", config::example());
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Config { command: ConfigCommand::Texts } => {
+            print!("{}", tokenry_web::english_texts());
+            return Ok(ExitCode::SUCCESS);
+        }
         Command::Provider { command: ProviderCommand::Template(wanted) } => {
             provider_command::template(&wanted)?;
             return Ok(ExitCode::SUCCESS);
@@ -241,6 +247,7 @@ async fn run_async(cli: Cli) -> anyhow::Result<ExitCode> {
                     print!("{}", config.summary());
                     // A provider that lacks its addresses shows only here.
                     providers::catalogue(&config, &config.outbound)?;
+                    texts::texts(&config)?;
                     println!("The configuration is good.");
                 }
             }
@@ -301,7 +308,7 @@ async fn serve(mut config: Config, overrides: &Overrides) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Reads the services again. What cannot be read changes nothing.
+/// Reads the services and the texts again. What cannot be read changes nothing.
 fn reload(server: &Server, overrides: &Overrides) {
     let read = Config::load(overrides, std::env::vars_os());
     let changes = read.map_err(anyhow::Error::from).and_then(|config| server.reload(&config));
@@ -311,15 +318,15 @@ fn reload(server: &Server, overrides: &Overrides) {
             added = list(&changes.added),
             changed = list(&changes.changed),
             removed = list(&changes.removed),
-            "the services were read again"
+            "the services were read again, and the texts"
         ),
-        Err(error) => tracing::error!("the services stay as they were: {error:#}"),
+        Err(error) => tracing::error!("the services stay as they were, and the texts: {error:#}"),
     }
 }
 
 /// What somebody asks the process to do.
 enum Signal {
-    /// SIGHUP: read the services again.
+    /// SIGHUP: read the services and the texts again.
     Reload,
     /// SIGTERM or Ctrl-C.
     Stop,

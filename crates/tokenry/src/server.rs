@@ -11,14 +11,14 @@ use tokenry_model::{Action, AuditOutcome, Clock, Random};
 use tokenry_oauth::{Changes, OAuth, OutboundPolicy};
 use tokenry_store::{Spool, Store};
 use tokenry_vault::SystemRandom;
-use tokenry_web::{Lines, WebParts};
+use tokenry_web::{Lines, LiveTexts, WebParts};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Signup};
-use crate::{master_key, providers};
+use crate::{master_key, providers, texts};
 
 /// A stop takes at most so long: what is under way then is given up.
 const STOP_WITHIN: Duration = Duration::from_millis(9500);
@@ -35,6 +35,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<(Bro
     let database_url = config.database_url.expose_secret();
     // First what can be wrong without anything being made: a start that fails must not leave a key behind unmentioned.
     let catalogue = providers::catalogue(config, &config.outbound)?;
+    texts::texts(config)?;
     let oauth = OAuth::new(config.outbound.clone(), Arc::clone(&clock))?;
     master_key::make_data_dir(&config.data_dir)?;
     let found = master_key::find(&config.master_key, database_url).await?;
@@ -68,6 +69,7 @@ pub struct Server {
     address: SocketAddr,
     broker: Broker,
     policy: OutboundPolicy,
+    texts: LiveTexts,
     stop: CancellationToken,
     serving: JoinHandle<()>,
     chores: JoinHandle<()>,
@@ -90,15 +92,17 @@ impl Server {
     /// Serves an address that is bound already.
     ///
     /// # Errors
-    /// When the address cannot be read.
+    /// When the address or the texts cannot be read.
     pub fn start_on(listener: TcpListener, config: &Config, broker: Broker) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
         let lines = Lines::new(config.limits);
+        let texts = LiveTexts::new(texts::texts(config)?);
         let router = tokenry_web::router(WebParts {
             broker: broker.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
             metrics_token: config.metrics_token.clone(),
             lines: Arc::clone(&lines),
+            texts: texts.clone(),
         });
         let stop = CancellationToken::new();
         let serving = tokio::spawn(tokenry_web::serve(listener, router, lines, stop.clone()));
@@ -127,7 +131,7 @@ impl Server {
             })
         };
         let policy = config.outbound.clone();
-        Ok(Self { address, broker, policy, stop, serving, chores, renewals, keys, audit })
+        Ok(Self { address, broker, policy, texts, stop, serving, chores, renewals, keys, audit })
     }
 
     /// Where it listens.
@@ -141,12 +145,14 @@ impl Server {
     }
 
     /// Puts the services of this configuration, which was read anew, in the place of those that are known: the providers
-    /// section with its secrets, and the providers directory. Nothing else of it takes effect. Tells what changed.
+    /// section with its secrets, and the providers directory; and the texts of the pages. Nothing else of it takes effect. Tells
+    /// which services changed.
     ///
     /// # Errors
-    /// As [`providers::catalogue`]; then nothing has changed.
+    /// As [`providers::catalogue`] and [`texts::texts`]; then nothing has changed.
     pub fn reload(&self, config: &Config) -> anyhow::Result<Changes> {
-        let new = providers::catalogue(config, &self.policy)?;
+        let (new, texts) = (providers::catalogue(config, &self.policy)?, texts::texts(config)?);
+        self.texts.replace(texts);
         let changes = self.broker.replace_catalogue(&new);
         self.broker.set_configured(providers::configured(config));
         self.broker.note_operator_soon(Action::ProvidersReload, AuditOutcome::Ok);

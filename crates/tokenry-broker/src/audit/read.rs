@@ -8,6 +8,7 @@ use tokenry_store::{AuditRow, AuditWanted};
 use super::Note;
 use crate::boot::Broker;
 use crate::error::BrokerError;
+use crate::problem::Problem;
 use crate::sessions::Claims;
 
 /// A row, and the names of those in it.
@@ -121,7 +122,7 @@ impl Broker {
     pub async fn list_audit(&self, filter: &AuditFilter, limit: i64) -> Result<AuditPage, BrokerError> {
         let either = match &filter.user {
             Some(name) => {
-                let nobody = || BrokerError::field("user", "is nobody's name here");
+                let nobody = || BrokerError::field("user", Problem::Nobody);
                 let username = Username::parse(name).map_err(|_| nobody())?;
                 Some(self.store.find_login(&username).await?.ok_or_else(nobody)?.user.id)
             }

@@ -27,7 +27,7 @@ pub(crate) use self::link::Beginning;
 pub use self::link::{AuthorizeConnection, AuthorizeNew};
 use crate::audit::{Note, reason_of_connect};
 use crate::boot::Broker;
-use crate::error::BrokerError;
+use crate::error::{BrokerError, is_passing};
 use crate::links::LinkEnd;
 
 /// How long a link is good, and how long a grant waits for its owner to sign in.
@@ -203,6 +203,18 @@ pub enum ConnectError {
     /// It failed on our side, or the person may not.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+}
+
+impl ConnectError {
+    /// Whether the provider may well complete it the next time: it did not answer, or said itself that it cannot just now
+    /// (RFC 6749 §4.1.2.1).
+    pub fn is_provider_away(&self) -> bool {
+        match self {
+            Self::Provider { error, .. } => error == "temporarily_unavailable",
+            Self::Exchange { cause, .. } => is_passing(cause),
+            _ => false,
+        }
+    }
 }
 
 impl From<StoreError> for ConnectError {

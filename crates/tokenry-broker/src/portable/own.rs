@@ -13,6 +13,7 @@ use crate::accounts::address_of;
 use crate::audit::Note;
 use crate::boot::Broker;
 use crate::error::BrokerError;
+use crate::problem::Problem;
 use crate::sessions::Claims;
 
 /// A passphrase that is shorter, in characters, is guessed by whoever has the file.
@@ -43,13 +44,12 @@ impl Broker {
         let note = Note::by(claims, Action::ExportOwn);
         let user = self.user(claims).await?;
         if passphrase.expose_secret().chars().count() < SHORTEST {
-            let problem = format!("must be at least {SHORTEST} characters long");
-            return Err(BrokerError::field("passphrase", problem).into());
+            return Err(BrokerError::field("passphrase", Problem::ShortPassphrase(SHORTEST)).into());
         }
         let address = address_of(&claims.from);
         if self.check_login(&user.username, password, address, Some(claims.clone())).await?.is_none() {
             self.note_passing(note, AuditOutcome::Refused, Some("wrong_password"));
-            return Err(BrokerError::field("password", "is not your password").into());
+            return Err(BrokerError::field("password", Problem::NotYourPassword).into());
         }
         // Its key is made by a slow hash: that takes its turn with the passwords, on a thread of its own.
         let place = self.passwords.turn(&claims.device, true).await?.place();

@@ -51,6 +51,15 @@ export async function connect(visitor, service, account, options) {
   return path;
 }
 
+/// Connects an account with one click in the catalogue, and gives the path of the connection.
+export async function connectAtOnce(visitor, service, account) {
+  await visitor.go(`/connect?q=${service}`);
+  await visitor.button(new RegExp(`^Connect ${service}$`, 'i')).click();
+  await consent(visitor, service, account);
+  await visitor.heading(new RegExp(`^Connected as ${account}`, 'i'));
+  return visitor.link('See the connection').getAttribute('href');
+}
+
 /// Says "Connect again" on a connection's page, and agrees at the service.
 export async function connectAgain(visitor, path, service, account) {
   await visitor.go(path);
@@ -67,6 +76,17 @@ export async function addScope(visitor, path, service, account, scope) {
   await visitor.button(/^Ask /).click();
   await consent(visitor, service, account);
   await visitor.heading(new RegExp(`^Connected as ${account}`, 'i'));
+}
+
+/// Renames a connection where it stands in the list.
+export async function renameInList(visitor, from, name) {
+  await visitor.go('/connections');
+  await visitor.page.locator(`summary[aria-label="Rename ${from}"]`).click();
+  await visitor.page.getByLabel('Name', { exact: true }).filter({ visible: true }).fill(name);
+  await visitor.button('Save the name').filter({ visible: true }).click();
+  await visitor.page.getByRole('status').filter({ hasText: 'It has its new name.' }).waitFor();
+  await visitor.arrives('/connections');
+  await visitor.link(name).waitFor();
 }
 
 export async function rename(visitor, path, name) {

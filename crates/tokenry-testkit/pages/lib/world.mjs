@@ -92,7 +92,7 @@ export class World {
     world.env = {
       TOKENRY_LISTEN: `127.0.0.1:${port}`,
       TOKENRY_PUBLIC_URL: world.base,
-      TOKENRY_LOG__LEVEL: 'warn',
+      TOKENRY_LOG__LEVEL: 'warn,tokenry=info',
       TOKENRY_OUTBOUND__ALLOW_PRIVATE: 'true',
       TOKENRY_PROVIDERS__SANDBOX__ISSUER: sandbox,
       TOKENRY_PROVIDERS__SANDBOX__NAME: 'Sandbox',
@@ -134,6 +134,12 @@ url = ${at('device_authorization')}
       TOKENRY_PROVIDERS__TV__CLIENT_ID: this.client.id,
       TOKENRY_PROVIDERS__TV__CLIENT_SECRET: this.client.secret,
     });
+  }
+
+  /// Has the server read its files again.
+  async reload() {
+    this.server.child.kill('SIGHUP');
+    await this.server.match(/the services were read again/);
   }
 
   /// The address with which one becomes its operator, if it printed one.

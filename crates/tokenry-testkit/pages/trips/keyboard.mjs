@@ -55,6 +55,17 @@ export async function walk(trip) {
     await page.keyboard.press('Enter');
     await ada.heading('typed');
   });
+  await trip.step('rename in the list', async () => {
+    await ada.go('/connections');
+    await press(page, page.locator('summary[aria-label="Rename typed"]'));
+    await type(page, label('Name', { exact: true }), 'retyped');
+    await page.keyboard.press('Enter');
+    await ada.link('retyped').waitFor();
+    await press(page, page.locator('summary[aria-label="Rename retyped"]'), 'Space');
+    await type(page, label('Name', { exact: true }), 'typed');
+    await press(page, ada.button('Save the name'));
+    await ada.link('typed').waitFor();
+  });
   await trip.step('connect again', async () => {
     await world.revoke('sandbox', 'grace');
     await api.untilReconnectRequired(id);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { askToDelete, connect, connectAgain, rename, signIn, signUp } from '../lib/people.mjs';
+import { askToDelete, connect, connectAgain, rename, renameInList, signIn, signUp } from '../lib/people.mjs';
 import { PASSWORD } from '../lib/world.mjs';
 
 export const says = 'without scripts a person signs up and in, connects, sees it, renames, connects again, undoes and deletes';
@@ -25,7 +25,10 @@ export async function walk(trip) {
     await ada.go(path);
     await ada.reads(/\d{4}-\d\d-\d\d \d\d:\d\d UTC/);
   });
-  await trip.step('rename', () => rename(ada, path, 'without scripts'));
+  await trip.step('rename', async () => {
+    await rename(ada, path, 'without');
+    await renameInList(ada, 'without', 'without scripts');
+  });
   await trip.step('connect again', async () => {
     await world.revoke('sandbox', 'grace');
     await api.untilReconnectRequired(id);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { addScope, askToDelete, connect, connectAgain, rename, signUp } from '../lib/people.mjs';
+import { addScope, askToDelete, connect, connectAgain, connectAtOnce, rename, renameInList, signUp } from '../lib/people.mjs';
 import { OIDC_FONT } from '../lib/providers.mjs';
 import { until } from '../lib/until.mjs';
 import { PASSWORD } from '../lib/world.mjs';
@@ -20,8 +20,9 @@ export async function walk(trip) {
   const api = await world.api().logIn('ada', PASSWORD);
 
   const services = { sandbox: ['grace', 'email'], oidc: ['ada-at-oidc', 'api:read'] };
+  const ways = { sandbox: connect, oidc: connectAtOnce };
   for (const [service, [account, scope]] of Object.entries(services)) {
-    const path = await trip.step(`connect ${service}`, () => connect(ada, service, account));
+    const path = await trip.step(`connect ${service}`, () => ways[service](ada, service, account));
     const id = Number(path.split('/').pop());
     const name = `mine at ${service}`;
     await trip.step(`see ${service} in the list`, async () => {
@@ -30,7 +31,10 @@ export async function walk(trip) {
       await row.getByText('In order').waitFor();
       assert.equal(await row.getByRole('link').getAttribute('href'), path);
     });
-    await trip.step(`rename ${service}`, () => rename(ada, path, name));
+    await trip.step(`rename ${service}`, async () => {
+      await rename(ada, path, `${name}, first`);
+      await renameInList(ada, `${name}, first`, name);
+    });
     const token = await trip.step(`read the token of ${service} by the API`, async () => {
       const answer = await api.token_of(id, 2);
       assert.equal(answer.status, 200, answer.text);

@@ -18,14 +18,18 @@ async fn a_link_leads_to_a_connection_and_back_to_the_program_and_is_spent() {
         assert_eq!(world.status(&made).await, json!({"status": "open", "connection": null, "service": null}));
         let mut browser = Browser::new();
         let page = browser.get(made.url()).await;
-        assert!(page.body.contains("<strong><bdi>ada</bdi></strong>"), "{}", page.body);
+        assert!(page.body.contains("<strong><bdi translate=\"no\">ada</bdi></strong>"), "{}", page.body);
         assert!(page.body.contains("close this page"), "{}", page.body);
         assert_eq!(header(&page, "referrer-policy"), "no-referrer");
         let consent = world.choose(&mut browser, &page).await;
         assert_eq!(world.status_word(&made).await, "open");
         let end = browser.consent_sandbox(consent, "grace").await;
         assert_eq!(end.status, StatusCode::OK, "{}", end.body);
-        assert!(end.body.contains("Connected as <strong><bdi>grace</bdi></strong>"), "{}", end.body);
+        assert!(
+            end.body.contains("Connected as <strong><bdi translate=\"no\">grace</bdi></strong>"),
+            "{}",
+            end.body
+        );
         for said in ["What was granted", "<code>profile</code>", "Must be connected again by"] {
             assert!(end.body.contains(said), "{said}: {}", end.body);
         }

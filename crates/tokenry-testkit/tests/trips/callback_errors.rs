@@ -7,7 +7,7 @@ use tokenry_testkit::app::TestUser;
 use tokenry_testkit::browser::{Browser, Page};
 use url::Url;
 
-use crate::world::{World, connection_on, expect_refusal, param, token_requests, with_param};
+use crate::world::{World, connection_on, expect_away, expect_refusal, param, token_requests, with_param};
 
 /// Delivers `callback` and checks that it is refused in these words, with nothing stored and no code spent.
 async fn refuse(world: &World, user: &TestUser, browser: &mut Browser, callback: &Url, says: &str) {
@@ -135,13 +135,19 @@ async fn a_parameter_that_comes_twice_spoils_the_callback() {
 async fn an_error_of_the_provider_is_named_and_its_code_is_not_exchanged() {
     let world = World::start().await;
     let user = world.app.user("ada").await;
-    for error in ["server_error", "temporarily_unavailable", "invalid_scope", "x"] {
+    for error in ["server_error", "invalid_scope", "x"] {
         let (mut browser, callback) = world.consent(&user, "grace").await;
         // Also where a code came along.
         let callback = with_param(&callback, "error", Some(error));
         let says = format!("Sandbox answered with an error: {error}");
         refuse(&world, &user, &mut browser, &callback, &says).await;
     }
+    let (mut browser, callback) = world.consent(&user, "grace").await;
+    let callback = with_param(&callback, "error", Some("temporarily_unavailable"));
+    let away = "Sandbox is not answering at the moment. What was seen: temporarily_unavailable";
+    expect_away(&browser.get(&callback).await, away);
+    assert!(user.list().await.is_empty());
+    assert_eq!(token_requests(&world.seen()), 0);
 }
 
 const PROBES: [&str; 5] = [

@@ -10,7 +10,7 @@ use tokenry_testkit::app::sandbox_settings;
 
 use crate::services::{KEY, Services};
 use crate::visitor::{Visitor, form_to, says};
-use crate::world::{World, connection_on, expect_refusal, sandbox_options};
+use crate::world::{World, connection_on, expect_away, expect_refusal, sandbox_options};
 
 /// What no page can hold if everything from elsewhere is escaped.
 const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&";
@@ -23,7 +23,7 @@ async fn a_person_chooses_a_service_allows_it_and_sees_what_was_granted() {
     says(&ada.get("/connections").await, &["Nothing is connected yet", "Choose a service"]);
 
     let page = ada.get("/connect?q=SANDB").await;
-    says(&page, &["2 services", "Sandbox", "Ready", "Salesforce sandbox", "Not set up here"]);
+    says(&page, &["2 services", "aria-label=\"Connect Sandbox\"", "Salesforce sandbox", "Not set up here"]);
     let link = page.links().into_iter().find(|link| link.path() == "/connect/sandbox").unwrap();
     let page = ada.browser.follow(&page, &link).await;
     says(&page, &["Connect Sandbox", "Continue to Sandbox"]);
@@ -33,14 +33,25 @@ async fn a_person_chooses_a_service_allows_it_and_sees_what_was_granted() {
     let id = connection_on(&page);
     says(
         &page,
-        &["Connected as <bdi>grace</bdi>", "What was granted", "<code>profile</code>", "See the connection"],
+        &[
+            "Connected as <bdi translate=\"no\">grace</bdi>",
+            "What was granted",
+            "<code>profile</code>",
+            "See the connection",
+        ],
     );
     assert!(!page.body.contains("Asked for and not granted"), "{}", page.body);
 
-    says(&ada.get("/connections").await, &["music", "Sandbox", "<bdi>grace</bdi>", "In order"]);
+    says(
+        &ada.get("/connections").await,
+        &["music", "Sandbox", "<bdi translate=\"no\">grace</bdi>", "In order"],
+    );
     let token = user.token_of(id).await;
     let page = ada.get(&format!("/connections/{id}")).await;
-    says(&page, &["music", "<bdi>grace</bdi>", "Last used", "Connected", "A program got the token"]);
+    says(
+        &page,
+        &["music", "<bdi translate=\"no\">grace</bdi>", "Last used", "Connected", "A program got the token"],
+    );
     assert!(!page.body.contains(&token), "a token is on the page");
 }
 
@@ -115,7 +126,8 @@ async fn every_end_that_is_no_connection_says_why_and_where_to_try_again() {
     world.sandbox.inject(Fault::once(Endpoint::Token, FaultKind::Status { code: 503, retry_after_s: None }));
     let way = leave(&mut ada).await;
     let page = ada.browser.consent_sandbox(way, "linus").await;
-    expect_refusal(&page, "did not complete the connection");
+    expect_away(&page, "Sandbox is not answering at the moment");
+    says(&page, &["The service is away", "status 503"]);
     again(&page, "/connect/sandbox");
     assert_eq!(ada.get("/connections").await.body.matches("class=\"row\"").count(), 1);
 }
@@ -165,7 +177,7 @@ async fn keys_passwords_and_clients_have_forms_of_their_own() {
     let fields = [("client_id", "of-ada"), ("client_secret", "wrong")];
     let page = ada.send(&page, "/connect/program", &fields).await;
     assert!(page.status.is_client_error(), "{}", page.status);
-    says(&page, &["role=\"alert\"", "does not take these credentials"]);
+    says(&page, &["role=\"alert\"", "Program does not take this:"]);
     assert!(!page.body.contains("wrong\""), "what was typed as a secret is on the page: {}", page.body);
     let fields = [("client_id", "of-ada"), ("client_secret", "her secret")];
     let page = ada.send(&page, "/connect/program", &fields).await;

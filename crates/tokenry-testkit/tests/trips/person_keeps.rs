@@ -130,8 +130,18 @@ async fn a_connection_is_renamed_where_it_stands_and_a_name_that_cannot_be_is_re
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     says(&page, &["role=\"alert\"", "work &#38; play"]);
     assert_eq!(user.detail(id).await["name"], "work & play");
+    // From the list one comes back to the part of it that was shown, and a name that cannot be had is said there.
+    let from = [("from", "list"), ("q", "work"), ("state", "ok")];
+    let page = ada.act(id, "rename", &[&from[..], &[("name", "home & play")]].concat()).await;
+    assert_eq!(page.url.query(), Some("done=renamed&q=work&state=ok"));
+    assert_eq!(user.detail(id).await["name"], "home & play");
+    let long = "y".repeat(300);
+    let page = ada.act(id, "rename", &[("from", "list"), ("name", &long)]).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    says(&page, &["My connections", "<details class=\"rename\" open>", &long, "at most 255 characters"]);
+    assert_eq!(user.detail(id).await["name"], "home & play");
     let page = ada.act(id, "rename", &[("name", "")]).await;
-    says(&page, &["<bdi>GitHub</bdi>"]);
+    says(&page, &["<bdi translate=\"no\">GitHub</bdi>"]);
 }
 
 #[tokio::test]

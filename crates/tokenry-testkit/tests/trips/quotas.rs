@@ -80,7 +80,11 @@ async fn a_grant_that_finds_no_room_is_given_back_and_a_renewed_one_needs_none()
     let id = world.connect(&ada, "grace").await;
     let (link, cookie) = ada.link("sandbox").await;
     let page = browser_with(&world.app, &cookie).consent_sandbox(link, "linus").await;
-    assert!(page.body.contains("as many connections as this server keeps for one user"), "{}", page.body);
+    assert!(
+        page.body.contains("as many connections as this server keeps for one person (1)"),
+        "{}",
+        page.body
+    );
     assert_eq!(world.seen().codes_exchanged, 2);
     eventually("the grant that nobody has is given back", async || {
         world.app.server().broker().do_chores().await;

@@ -151,7 +151,19 @@ pub(crate) fn param(url: &Url, name: &str) -> String {
 /// the address brought nor the client's secret.
 #[track_caller]
 pub(crate) fn expect_refusal(page: &Page, says: &str) {
-    assert_eq!(page.status, StatusCode::BAD_REQUEST, "{}", page.body);
+    expect_end(page, StatusCode::BAD_REQUEST, says);
+}
+
+/// As [`expect_refusal`], for a provider that is away: nobody is to blame, and it says so.
+#[track_caller]
+pub(crate) fn expect_away(page: &Page, says: &str) {
+    expect_end(page, StatusCode::SERVICE_UNAVAILABLE, says);
+    assert!(page.body.contains("The service is away"), "{}", page.body);
+}
+
+#[track_caller]
+fn expect_end(page: &Page, status: StatusCode, says: &str) {
+    assert_eq!(page.status, status, "{}", page.body);
     let header = |name: &str| page.headers.get(name).map_or("", |value| value.to_str().unwrap());
     assert!(header("content-type").starts_with("text/html"), "{:?}", page.headers);
     assert_eq!(header("cache-control"), "no-store");

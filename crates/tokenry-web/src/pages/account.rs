@@ -16,10 +16,10 @@ use super::error::PageError;
 use super::extract::Form;
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
+use super::page;
 use super::routes::Page;
-use super::{page, sentence};
+use super::words::Said;
 use crate::browser;
-use crate::error::ApiError;
 
 /// How many rows of the audit log one page shows.
 const ROWS: i64 = 20;
@@ -85,7 +85,7 @@ async fn show(
     let before = before.unwrap_or(i64::MAX);
     let broker = &visit.app.broker;
     let audit = broker.list_own_audit(claims, claims.username(), None, before, ROWS + 1).await?;
-    let mut doings: Vec<Doing> = audit.lines.iter().map(Doing::of).collect();
+    let mut doings: Vec<Doing> = audit.lines.iter().map(|line| Doing::of(&visit.language, line)).collect();
     let shown = usize::try_from(ROWS).unwrap_or_default();
     let older = (doings.len() > shown).then(|| doings[shown - 1].place);
     doings.truncate(shown);
@@ -103,22 +103,13 @@ async fn show(
 }
 
 /// What a form is told that a person can mend. Everything else is a page of its own.
-fn mendable(error: BrokerError) -> Result<(StatusCode, String, Option<HeaderValue>), PageError> {
+fn mendable(visit: &Visit, error: BrokerError) -> Result<Said, PageError> {
     match error {
         BrokerError::Field { .. } | BrokerError::TooManyAttempts { .. } | BrokerError::Busy => {
-            let mut error = ApiError::from(error);
-            let wait = error.take_header().filter(|(name, _)| *name == header::RETRY_AFTER);
-            Ok((error.status(), sentence(error.message()), wait.map(|(_, value)| value)))
+            Ok(Said::of(&visit.language, &error))
         }
         other => Err(other.into()),
     }
-}
-
-fn waiting(mut response: Response, wait: Option<HeaderValue>) -> Response {
-    if let Some(value) = wait {
-        response.headers_mut().insert(header::RETRY_AFTER, value);
-    }
-    response
 }
 
 async fn change_password(visit: Visit, Form(form): Form<NewPassword>) -> Result<Response, PageError> {
@@ -130,9 +121,9 @@ async fn change_password(visit: Visit, Form(form): Form<NewPassword>) -> Result<
             Ok((jar, visit.go("/account?done=password-changed")).into_response())
         }
         Err(error) => {
-            let (status, problem, wait) = mendable(error)?;
-            let problems = Problems { password: Some(problem), ..Problems::default() };
-            Ok(waiting(show(&visit, None, status, problems).await?, wait))
+            let said = mendable(&visit, error)?;
+            let problems = Problems { password: Some(said.text.clone()), ..Problems::default() };
+            Ok(said.wait(show(&visit, None, said.status, problems).await?))
         }
     }
 }
@@ -158,9 +149,9 @@ async fn export(visit: Visit, Form(form): Form<Export>) -> Result<Response, Page
             Ok((headers, export.bytes).into_response())
         }
         Err(PortableError::Broker(error)) => {
-            let (status, problem, wait) = mendable(error)?;
-            let problems = Problems { export: Some(problem), ..Problems::default() };
-            Ok(waiting(show(&visit, None, status, problems).await?, wait))
+            let said = mendable(&visit, error)?;
+            let problems = Problems { export: Some(said.text.clone()), ..Problems::default() };
+            Ok(said.wait(show(&visit, None, said.status, problems).await?))
         }
         Err(error) => {
             tracing::error!(%error, "an export could not be made");

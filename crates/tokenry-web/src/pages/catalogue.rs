@@ -14,6 +14,7 @@ use super::error::PageError;
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
 use super::routes::Page;
+use super::texts::Language;
 use super::{device, page, service};
 use crate::logos::Sheet;
 
@@ -62,6 +63,8 @@ struct Card {
     categories: String,
     /// The text of how it is connected, and the class of its badge.
     way: (&'static str, &'static str),
+    /// Whether nothing has to be asked before the person goes there.
+    is_one_click: bool,
 }
 
 /// The text for how a service is connected, and the class of its badge.
@@ -74,6 +77,11 @@ pub(super) fn way(offer: &Offer) -> (&'static str, &'static str) {
         Way::NotSetUp { .. } => ("way-closed", ""),
         Way::PasteOnly { .. } => ("way-paste", ""),
     }
+}
+
+/// What a service is for, in words.
+pub(super) fn categories(language: &Language, words: &[String]) -> String {
+    words.iter().map(|word| language.known("category", word)).collect::<Vec<_>>().join(", ")
 }
 
 /// How well a service answers a search, less being better. `None`: not at all.
@@ -120,15 +128,16 @@ async fn catalogue(
     // An address that nobody of ours made shows the whole catalogue.
     let search = search.map_or_else(|_| Search::default(), |Query(search)| search);
     let offers = visit.app.broker.offers().await?;
-    let categories: BTreeSet<String> = offers.iter().flat_map(|offer| offer.categories.clone()).collect();
+    let words: BTreeSet<String> = offers.iter().flat_map(|offer| offer.categories.clone()).collect();
     let found = find(offers, &search);
     let count = found.len();
     let first = search.page.saturating_mul(PAGE);
     let mut sheet = Sheet::within(usize::MAX);
     let card = |offer: Offer| Card {
         logo: sheet.logo(offer.id.as_str(), &offer.name).html(),
-        categories: offer.categories.join(", ").replace('_', " "),
+        categories: categories(&visit.language, &offer.categories),
         way: way(&offer),
+        is_one_click: offer.way == Way::Consent && !offer.settings.iter().any(|it| it.is_needed),
         id: offer.id.to_string(),
         name: offer.name,
     };
@@ -136,7 +145,7 @@ async fn catalogue(
     let template = CataloguePage {
         frame: visit.frame("catalogue-title").at(Section::Connect),
         sheet: sheet.html(),
-        categories: categories.into_iter().collect(),
+        categories: words.into_iter().collect(),
         next: (count > first.saturating_add(PAGE)).then_some(search.page.saturating_add(1)),
         cards,
         count,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::extract::rejection::{FormRejection, PathRejection};
 use axum::extract::{Form, Path, RawQuery};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use serde::Deserialize;
@@ -17,9 +17,9 @@ use tokenry_model::{ExposeSecret as _, SecretString};
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
 use super::routes::Page;
-use super::{link_end, message, page, problem, sentence, texts};
+use super::words::{Said, of_connect};
+use super::{link_end, message, page, problem};
 use crate::browser;
-use crate::error::ApiError;
 use crate::logos::Sheet;
 use crate::router::App;
 
@@ -198,7 +198,7 @@ async fn confirm(visit: Visit, form: Result<Form<Confirmation>, FormRejection>) 
         Err(ConnectError::Broker(
             error @ (BrokerError::WrongLogin | BrokerError::TooManyAttempts { .. } | BrokerError::Busy),
         )) => match broker.find_parked(&form.handle, &visit.browser).await {
-            Ok(parked) => ask_to_confirm(&visit, &parked, Some(error.into())),
+            Ok(parked) => ask_to_confirm(&visit, &parked, Some(&error)),
             Err(error) => failed(&visit, &error),
         },
         Err(error) => failed(&visit, &error),
@@ -207,7 +207,7 @@ async fn confirm(visit: Visit, form: Result<Form<Confirmation>, FormRejection>) 
 
 /// The connection is stored.
 fn show_connected(visit: &Visit, connected: &Connected) -> Response {
-    let title = texts::say("connected-title", &[("service", &connected.service)]);
+    let title = visit.language.say("connected-title", &[("service", &connected.service)]);
     let mut sheet = Sheet::within(usize::MAX);
     let logo = sheet.logo(connected.provider.as_str(), &connected.service).html();
     let is_theirs = visit.person.as_ref().is_some_and(|p| p.user.username.as_str() == connected.username);
@@ -216,39 +216,26 @@ fn show_connected(visit: &Visit, connected: &Connected) -> Response {
 }
 
 /// The owner has to sign in first.
-fn ask_to_confirm(visit: &Visit, parked: &ParkedConnect, problem: Option<ApiError>) -> Response {
-    let (mut status, mut wait, mut text) = (StatusCode::OK, None, None);
-    if let Some(mut problem) = problem {
-        wait = problem.take_header().filter(|(name, _)| *name == header::RETRY_AFTER);
-        text = Some(sentence(problem.message()));
-        status = match problem.status() {
-            // A page has no access token to ask for.
-            StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
-            other => other,
-        };
-    }
+fn ask_to_confirm(visit: &Visit, parked: &ParkedConnect, problem: Option<&BrokerError>) -> Response {
+    let said = problem.map(|error| Said::of(&visit.language, error));
     let template = ConfirmPage {
         frame: visit.frame("confirm-title"),
         service: &parked.service,
         account: parked.account.as_deref(),
         username: &parked.username,
         handle: parked.handle.expose_secret(),
-        problem: text,
+        problem: said.as_ref().map(|said| said.text.clone()),
     };
-    let mut response = page(status, &template);
-    let fallback = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let (name, value) = wait.unwrap_or(fallback);
-    response.headers_mut().insert(name, value);
-    link_end::openable(visit, response)
+    link_end::openable(visit, Said::page(said.as_ref(), &template))
 }
 
 /// A connect did not end well: what happened, and what to do.
 pub(super) fn failed(visit: &Visit, error: &ConnectError) -> Response {
     if let ConnectError::Broker(error) = error {
-        return failed_here(visit, error);
+        return problem(visit, error);
     }
-    let (status, key) = (StatusCode::BAD_REQUEST, error_key(error));
-    let [title, next] = ["title", "next"].map(|part| texts::say(&format!("{key}-{part}"), &[]));
+    let key = error_key(error);
+    let [title, next] = ["title", "next"].map(|part| visit.say(&format!("{key}-{part}")));
     let service = match error {
         ConnectError::Declined { service }
         | ConnectError::Provider { service, .. }
@@ -263,7 +250,7 @@ pub(super) fn failed(visit: &Visit, error: &ConnectError) -> Response {
         None if mended => "/connections".to_owned(),
         None => "/connect".to_owned(),
     };
-    show_dead_end(visit, status, &title, &sentence(&error.to_string()), &next, again)
+    show_dead_end(visit, status_of(error), &title, &of_connect(&visit.language, error), &next, again)
 }
 
 /// Says what happened and what to do next, with a way to try again at a service.
@@ -299,25 +286,17 @@ pub(super) fn error_key(error: &ConnectError) -> &'static str {
         ConnectError::WrongCallback => "wrong-callback",
         ConnectError::Declined { .. } => "declined",
         ConnectError::WrongAccount { .. } | ConnectError::ConnectedElsewhere { .. } => "wrong-account",
+        ConnectError::Provider { .. } | ConnectError::Exchange { .. } if error.is_provider_away() => {
+            "provider-away"
+        }
         ConnectError::Provider { .. } | ConnectError::Exchange { .. } => "not-completed",
         ConnectError::Broker(_) => "problem",
     }
 }
 
-/// The status and the words of the API for what failed on our side.
-pub(super) fn status_of(error: &BrokerError) -> (StatusCode, String) {
-    let error = ApiError::from(error);
-    (error.status(), error.message().to_owned())
-}
-
-/// It failed on our side; the words and the status are those of the API.
-fn failed_here(visit: &Visit, error: &BrokerError) -> Response {
-    let mut error = ApiError::from(error);
-    let mut page = problem(visit, error.status(), &sentence(error.message()));
-    if let Some((name, value)) = error.take_header().filter(|(name, _)| *name == header::RETRY_AFTER) {
-        page.headers_mut().insert(name, value);
-    }
-    page
+/// The status of the page for a connect that a person or a provider ended.
+pub(super) fn status_of(error: &ConnectError) -> StatusCode {
+    if error.is_provider_away() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_REQUEST }
 }
 
 #[cfg(test)]

@@ -9,15 +9,16 @@ use serde::Deserialize;
 use tokenry_broker::{AuthorizeConnection, BrokerError, ConnectionDetail, Leaving, Offer, Way};
 use tokenry_model::{ConnectionId, Scopes, Timestamp, Values};
 
-use super::connections::{account, standing, title};
+use super::connections::{self, Refused, Search, account, standing, title};
 use super::doings::Doing;
 use super::error::PageError;
 use super::extract::{Form, Path};
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
+use super::markup::Markup;
 use super::routes::Page;
-use super::{leave, page, sentence, texts};
-use crate::error::ApiError;
+use super::words::Said;
+use super::{leave, page};
 use crate::logos::Sheet;
 
 /// How many rows of the audit log one page shows.
@@ -48,10 +49,12 @@ struct ConnectionPage {
     service_id: String,
     account: Option<String>,
     standing: (&'static str, &'static str),
-    reason: Option<String>,
+    /// What to do, and what was written down of the cause.
+    advice: &'static str,
+    reason: Option<Markup>,
     /// When it ends, if that is soon.
     ends_at: Option<Timestamp>,
-    trouble: Option<String>,
+    trouble: Option<Markup>,
     kind: &'static str,
     times: Vec<(&'static str, Timestamp)>,
     settings: Vec<(String, String)>,
@@ -95,6 +98,15 @@ pub(super) struct Older {
 struct Name {
     #[serde(default)]
     name: String,
+    /// Whether the form is one of the list, and which part of that was shown.
+    #[serde(default)]
+    from: String,
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    after: i64,
 }
 
 /// The id of an address. One that is none is nobody's connection.
@@ -116,7 +128,7 @@ async fn show(
     visit: &Visit,
     id: ConnectionId,
     before: Option<i64>,
-    problem: Option<ApiError>,
+    problem: Option<Said>,
 ) -> Result<Response, PageError> {
     let claims = visit.claims()?;
     let owner = claims.username();
@@ -126,11 +138,11 @@ async fn show(
         return Ok(show_leaving(visit, &Leaving { detail, delete_at }));
     }
     let audit = broker.list_connection_audit(claims, owner, id, before.unwrap_or(i64::MAX), ROWS + 1).await?;
-    let mut doings: Vec<Doing> = audit.lines.iter().map(Doing::of).collect();
+    let mut doings: Vec<Doing> = audit.lines.iter().map(|line| Doing::of(&visit.language, line)).collect();
     let shown = usize::try_from(ROWS).unwrap_or_default();
     let older = (doings.len() > shown).then(|| doings[shown - 1].place);
     doings.truncate(shown);
-    let status = problem.as_ref().map_or(StatusCode::OK, ApiError::status);
+    let status = problem.as_ref().map_or(StatusCode::OK, |said| said.status);
     let offer = broker.find_offer(detail.connection.provider.as_str()).await?;
     let template = template(visit, detail, offer.as_ref(), doings, older, problem);
     Ok(page(status, &template))
@@ -142,7 +154,7 @@ fn template(
     offer: Option<&Offer>,
     doings: Vec<Doing>,
     older: Option<i64>,
-    problem: Option<ApiError>,
+    problem: Option<Said>,
 ) -> ConnectionPage {
     let mut sheet = Sheet::within(usize::MAX);
     let connection = &detail.connection;
@@ -187,13 +199,25 @@ fn template(
         },
         doings,
         older,
-        problem: problem.map(|problem| sentence(problem.message())),
+        problem: problem.map(|said| said.text),
         frame: visit.titled(title(&detail)).at(Section::Connections),
+        advice: advice(detail.standing),
         ends_at: detail.reconnect_by.filter(|_| detail.standing == "expiring"),
         // That it ends soon is said with the time in the reader's own words.
-        reason: detail.reason.filter(|_| detail.standing != "expiring").map(|reason| sentence(&reason)),
-        trouble: detail.provider_trouble.map(|trouble| sentence(&trouble)),
+        reason: detail.reason.filter(|_| detail.standing != "expiring").map(|reason| Markup::quote(&reason)),
+        trouble: detail.provider_trouble.map(|trouble| Markup::quote(&trouble)),
         service: detail.service_name,
+    }
+}
+
+/// The text for what a standing means for its owner; none where there is nothing to say.
+fn advice(standing: &str) -> &'static str {
+    match standing {
+        "reconnect_required" => "advice-reconnect",
+        "quarantined" => "advice-quarantined",
+        "revoked" => "advice-revoked",
+        "handed_over" => "advice-handed-over",
+        _ => "",
     }
 }
 
@@ -231,9 +255,20 @@ fn show_leaving(visit: &Visit, leaving: &Leaving) -> Response {
 async fn rename(visit: Visit, Path(id): Path<String>, Form(form): Form<Name>) -> Result<Response, PageError> {
     let id = id_of(&id)?;
     let claims = visit.claims()?;
+    let search = Search { q: form.q, state: form.state, after: form.after };
     match visit.app.broker.rename_connection(claims, claims.username(), id, form.name.trim()).await {
+        Ok(()) if form.from == "list" => {
+            Ok(visit.go(&format!("/connections?done=renamed&{}", search.query())))
+        }
         Ok(()) => Ok(visit.go(&format!("/connections/{id}?done=renamed"))),
-        Err(error @ BrokerError::Field { .. }) => show(&visit, id, None, Some(error.into())).await,
+        Err(error @ BrokerError::Field { .. }) => {
+            let said = Said::of(&visit.language, &error);
+            if form.from == "list" {
+                let refused = Refused { id: id.get(), name: form.name, said };
+                return connections::show(&visit, search, Some(refused)).await;
+            }
+            show(&visit, id, None, Some(said)).await
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -286,7 +321,6 @@ async fn undo(visit: Visit, Path(id): Path<String>) -> Result<Response, PageErro
 }
 
 fn too_late(visit: &Visit) -> Response {
-    let [title, text, next] =
-        ["undo-late-title", "undo-late", "undo-late-next"].map(|key| texts::say(key, &[]));
+    let [title, text, next] = ["undo-late-title", "undo-late", "undo-late-next"].map(|key| visit.say(key));
     super::worded(visit, StatusCode::NOT_FOUND, &title, &text, &next)
 }

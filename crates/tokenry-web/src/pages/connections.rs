@@ -3,17 +3,17 @@
 use askama::Template;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use tokenry_broker::{ConnectionDetail, ConnectionFilter, Leaving};
 use tokenry_model::Timestamp;
 
+use super::connection;
 use super::error::PageError;
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
 use super::routes::Page;
-use super::{connection, page};
+use super::words::Said;
 use crate::logos::Sheet;
 
 /// How many connections one page shows.
@@ -32,17 +32,31 @@ pub(super) fn routes() -> Vec<Page> {
 }
 
 /// Which connections are wanted.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Clone, Deserialize)]
 pub(super) struct Search {
     /// A part of the name, the account or the service.
     #[serde(default)]
-    q: String,
+    pub(super) q: String,
     /// The word for where it stands.
     #[serde(default)]
-    state: String,
+    pub(super) state: String,
     /// The id behind which the page begins.
     #[serde(default)]
-    after: i64,
+    pub(super) after: i64,
+}
+
+impl Search {
+    /// The same, in an address.
+    pub(super) fn query(&self) -> String {
+        let after = self.after.to_string();
+        let mut text = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in [("q", &self.q), ("state", &self.state), ("after", &after)] {
+            if !value.is_empty() && value != "0" {
+                text.append_pair(name, value);
+            }
+        }
+        text.finish()
+    }
 }
 
 #[derive(Template)]
@@ -53,6 +67,8 @@ struct ListPage {
     leaving: Vec<Going>,
     rows: Vec<Row>,
     search: Search,
+    /// Of a name that could not be had: whose, what was typed, and what is wrong with it.
+    refused: Option<Refused>,
     /// Whether there is a search to show.
     is_long: bool,
     is_searched: bool,
@@ -61,6 +77,11 @@ struct ListPage {
 }
 
 impl ListPage {
+    /// Whether a row's name was refused just now.
+    fn refused(&self, id: i64) -> Option<&Refused> {
+        self.refused.as_ref().filter(|refused| refused.id == id)
+    }
+
     /// The states that can be asked for, each with its word.
     #[allow(clippy::unused_self, reason = "the template asks the page")]
     fn states(&self) -> [(&'static str, &'static str); 6] {
@@ -69,11 +90,20 @@ impl ListPage {
     }
 }
 
+/// A name that a connection could not be given.
+pub(super) struct Refused {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) said: Said,
+}
+
 /// One connection of the list.
 struct Row {
     id: i64,
     logo: String,
     title: String,
+    /// The name as it can be changed.
+    name: String,
     service: String,
     account: Option<String>,
     /// The text of where it stands, and the class of its badge.
@@ -100,6 +130,7 @@ impl Row {
             id: connection.id.get(),
             logo: sheet.logo(connection.provider.as_str(), &detail.service_name).html(),
             title: title(&detail),
+            name: connection.name.as_str().to_owned(),
             account: account(&detail),
             standing: standing(detail.standing),
             last_used: detail.last_used_at,
@@ -147,10 +178,18 @@ pub(super) fn standing(word: &str) -> (&'static str, &'static str) {
 
 async fn list(visit: Visit, search: Result<Query<Search>, QueryRejection>) -> Result<Response, PageError> {
     // An address that nobody of ours made shows the whole list.
-    let search = search.map_or_else(|_| Search::default(), |Query(search)| search);
+    show(&visit, search.map_or_else(|_| Search::default(), |Query(search)| search), None).await
+}
+
+/// Shows the list, perhaps with a name that was refused.
+pub(super) async fn show(
+    visit: &Visit,
+    search: Search,
+    refused: Option<Refused>,
+) -> Result<Response, PageError> {
     let claims = visit.claims()?;
     let broker = &visit.app.broker;
-    let found = find(&visit, &search).await?;
+    let found = find(visit, &search).await?;
     let more = (found.len() > PAGE).then(|| found[PAGE - 1].connection.id.get());
     let leaving = broker.list_leaving(claims, claims.username()).await?;
     let is_searched = !search.q.trim().is_empty() || !search.state.is_empty();
@@ -165,8 +204,9 @@ async fn list(visit: Visit, search: Result<Query<Search>, QueryRejection>) -> Re
         rows,
         more,
         search,
+        refused,
     };
-    Ok(page(StatusCode::OK, &template))
+    Ok(Said::page(template.refused.as_ref().map(|refused| &refused.said), &template))
 }
 
 /// The connections that fit, one more than a page holds if there are so many.

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
-use tokenry_broker::{DeviceBegun, DeviceStatus, Offer};
+use tokenry_broker::{BrokerError, DeviceBegun, DeviceStatus, Offer};
 use tokenry_model::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -14,7 +14,7 @@ use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
 use super::routes::Page;
 use super::service::outward;
-use super::{page, texts};
+use super::words::Said;
 
 pub(super) fn routes() -> Vec<Page> {
     vec![Page::post("/connect/device", Who::Person, ask)]
@@ -64,9 +64,9 @@ fn show(
     offer: &Offer,
     waiting: &Waiting,
     is_pending: bool,
-    problem: Option<(StatusCode, &str)>,
+    problem: Option<Said>,
 ) -> Response {
-    let title = texts::say("device-title", &[("service", &offer.name)]);
+    let title = visit.language.say("device-title", &[("service", &offer.name)]);
     let address = Url::parse(&waiting.address).ok().and_then(|url| outward(&url)).unwrap_or_default();
     let template = DevicePage {
         frame: visit.titled(title).at(Section::Connect),
@@ -76,9 +76,9 @@ fn show(
         code: &waiting.code,
         address: &address,
         is_pending,
-        problem: problem.map(|(_, text)| text),
+        problem: problem.as_ref().map(|said| said.text.as_str()),
     };
-    page(problem.map_or(StatusCode::OK, |(status, _)| status), &template)
+    Said::page(problem.as_ref(), &template)
 }
 
 /// Asks how it is getting on.
@@ -88,7 +88,7 @@ async fn ask(visit: Visit, Form(waiting): Form<Waiting>) -> Result<Response, Pag
     let offer = broker.find_offer(&waiting.service).await?.ok_or(PageError::NotFound)?;
     let progress = match broker.poll_device(claims, claims.username(), waiting.handle.expose_secret()).await {
         Ok(progress) => progress,
-        Err(error) => return not_now(&visit, &offer, &waiting, error.into()),
+        Err(error) => return not_now(&visit, &offer, &waiting, error),
     };
     Ok(match (progress.status, progress.connection) {
         (DeviceStatus::Connected, Some(id)) => visit.go(&format!("/connections/{id}?done=connected")),
@@ -99,23 +99,24 @@ async fn ask(visit: Visit, Form(waiting): Form<Waiting>) -> Result<Response, Pag
 }
 
 /// What passes is said above the form, which is all that knows the handle.
-fn not_now(visit: &Visit, offer: &Offer, waiting: &Waiting, error: PageError) -> Result<Response, PageError> {
-    match error {
-        PageError::Plain { status, text, header }
-            if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS =>
-        {
-            let mut response = show(visit, offer, waiting, false, Some((status, &text)));
-            if let Some((name, value)) = header {
-                response.headers_mut().insert(name, value);
-            }
-            Ok(response)
-        }
-        other => Err(other),
+fn not_now(
+    visit: &Visit,
+    offer: &Offer,
+    waiting: &Waiting,
+    error: BrokerError,
+) -> Result<Response, PageError> {
+    if matches!(error, BrokerError::Unauthenticated(_)) {
+        return Err(error.into());
     }
+    let said = Said::of(&visit.language, &error);
+    if said.status.is_server_error() || said.status == StatusCode::TOO_MANY_REQUESTS {
+        return Ok(show(visit, offer, waiting, false, Some(said)));
+    }
+    Err(error.into())
 }
 
 fn ended(visit: &Visit, offer: &Offer, key: &str) -> Response {
-    let title = texts::say(&format!("{key}-title"), &[("service", &offer.name)]);
-    let next = texts::say("device-again", &[]);
+    let title = visit.language.say(&format!("{key}-title"), &[("service", &offer.name)]);
+    let next = visit.say("device-again");
     super::connecting::dead_end(visit, StatusCode::BAD_REQUEST, &title, &next, offer)
 }

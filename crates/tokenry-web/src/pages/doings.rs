@@ -3,7 +3,7 @@
 use tokenry_broker::AuditLine;
 use tokenry_model::Timestamp;
 
-use super::texts;
+use super::texts::Language;
 
 /// One row of the audit log.
 pub(super) struct Doing {
@@ -23,19 +23,19 @@ pub(super) struct Doing {
 }
 
 impl Doing {
-    pub(super) fn of(line: &AuditLine) -> Self {
+    pub(super) fn of(language: &Language, line: &AuditLine) -> Self {
         let entry = &line.row.entry;
         let known = what(&entry.action);
         let who = match &*entry.actor {
-            "user" if line.actor.is_some() => texts::say("who-you", &[]),
-            "background" => texts::say("who-server", &[]),
-            "operator" => texts::say("who-operator", &[]),
-            "anonymous" => texts::say("who-nobody", &[]),
-            _ => texts::say("who-other", &[]),
+            "user" if line.actor.is_some() => language.say("who-you", &[]),
+            "background" => language.say("who-server", &[]),
+            "operator" => language.say("who-operator", &[]),
+            "anonymous" => language.say("who-nobody", &[]),
+            _ => language.say("who-other", &[]),
         };
         let why_not = (&*entry.outcome != "ok").then(|| {
             let reason = entry.reason.as_deref().unwrap_or(&entry.outcome);
-            reason.replace('_', " ")
+            language.known("why-not", reason)
         });
         let from = match (&entry.address, &entry.agent) {
             (Some(address), Some(agent)) => Some(format!("{address} · {agent}")),
@@ -43,7 +43,7 @@ impl Doing {
         };
         Self {
             place: line.row.seq,
-            what: known.map_or_else(|| entry.action.to_string(), |key| texts::say(key, &[])),
+            what: known.map_or_else(|| entry.action.to_string(), |key| language.say(key, &[])),
             who,
             why_not,
             at: entry.last_at,

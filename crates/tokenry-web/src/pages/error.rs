@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tokenry_broker::{BrokerError, ConnectError};
 
 use super::gate::Visit;
 use super::{connecting, message};
-use crate::error::ApiError;
 
 /// Why there is no page, or another one.
 #[derive(Debug)]
@@ -23,15 +22,8 @@ pub(crate) enum PageError {
     NotFound,
     /// A connect did not end well.
     Connect(Box<ConnectError>),
-    /// Anything else, in the words of the API.
-    Plain {
-        /// The status.
-        status: StatusCode,
-        /// What happened.
-        text: String,
-        /// `Retry-After`.
-        header: Option<(HeaderName, HeaderValue)>,
-    },
+    /// A verb was not done.
+    Broker(Box<BrokerError>),
 }
 
 impl PageError {
@@ -43,26 +35,8 @@ impl PageError {
             Self::ForeignForm => message(visit, StatusCode::FORBIDDEN, "foreign-form"),
             Self::TooLarge => message(visit, StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
             Self::Connect(error) => connecting::failed(visit, error),
-            Self::Plain { status, text, header } => {
-                let mut response = super::problem(visit, *status, text);
-                if let Some((name, value)) = header {
-                    response.headers_mut().insert(name, value.clone());
-                }
-                response
-            }
+            Self::Broker(error) => super::problem(visit, error),
         }
-    }
-}
-
-impl From<ApiError> for PageError {
-    fn from(mut error: ApiError) -> Self {
-        let header = error.take_header().filter(|(name, _)| *name == header::RETRY_AFTER);
-        // A page has no access token to ask for.
-        let status = match error.status() {
-            StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
-            other => other,
-        };
-        Self::Plain { status, text: super::sentence(error.message()), header }
     }
 }
 
@@ -71,7 +45,7 @@ impl From<BrokerError> for PageError {
         match error {
             BrokerError::Unauthenticated(_) => Self::SignIn,
             BrokerError::NoSuchConnection | BrokerError::Forbidden => Self::NotFound,
-            other => ApiError::from(other).into(),
+            other => Self::Broker(Box::new(other)),
         }
     }
 }

@@ -5,7 +5,9 @@ use std::fmt::Display;
 
 use tokenry_model::{ExposeSecret as _, SecretString, Timestamp};
 
-use super::{assets, texts};
+use super::assets;
+use super::markup::Markup;
+use super::texts::Language;
 
 /// Which entry of the navigation a page belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,7 @@ pub(crate) enum Section {
 /// What the layout needs. Templates have it as `frame`.
 pub(crate) struct Frame {
     base: String,
+    language: Language,
     title: String,
     section: Section,
     username: Option<String>,
@@ -37,6 +40,7 @@ pub(crate) struct Frame {
 impl Frame {
     pub(super) fn new(
         base: &str,
+        language: Language,
         title: String,
         who: Option<(String, bool)>,
         [form_token, open_form_token]: [SecretString; 2],
@@ -44,6 +48,7 @@ impl Frame {
         let (username, operator) = who.map_or((None, false), |(name, operator)| (Some(name), operator));
         Self {
             base: base.to_owned(),
+            language,
             title,
             section: Section::None,
             username,
@@ -97,23 +102,22 @@ impl Frame {
         if here == section { " aria-current=\"page\"" } else { "" }
     }
 
+    /// The language of the page.
+    pub(crate) fn language(&self) -> &Language {
+        &self.language
+    }
+
     /// A text.
-    #[allow(
-        clippy::unused_self,
-        reason = "templates say it through the frame, and another language would be the frame's"
-    )]
     pub(crate) fn t(&self, key: &str) -> String {
-        texts::say(key, &[])
+        self.language.say(key, &[])
     }
 
     /// A text that names something.
-    #[allow(clippy::unused_self, reason = "as for `t`")]
     pub(crate) fn t1(&self, key: &str, name: &str, value: impl Display) -> String {
-        texts::say(key, &[(name, &value)])
+        self.language.say(key, &[(name, &value)])
     }
 
     /// A text that names two things.
-    #[allow(clippy::unused_self, reason = "as for `t`")]
     pub(crate) fn t2(
         &self,
         key: &str,
@@ -122,7 +126,62 @@ impl Frame {
         second: &str,
         other: impl Display,
     ) -> String {
-        texts::say(key, &[(name, &value), (second, &other)])
+        self.language.say(key, &[(name, &value), (second, &other)])
+    }
+
+    /// A text with something in it that is marked up: a name, a time.
+    pub(crate) fn m1(&self, key: &str, name: &str, value: impl Borrow<Markup>) -> Markup {
+        self.language.mark(key, &[(name, value.borrow())])
+    }
+
+    /// As [`Frame::m1`], with two.
+    pub(crate) fn m2(
+        &self,
+        key: &str,
+        name: &str,
+        value: impl Borrow<Markup>,
+        second: &str,
+        other: impl Borrow<Markup>,
+    ) -> Markup {
+        self.language.mark(key, &[(name, value.borrow()), (second, other.borrow())])
+    }
+
+    /// As [`Frame::m1`], with three.
+    #[allow(clippy::too_many_arguments, reason = "each name goes with its value")]
+    pub(crate) fn m3(
+        &self,
+        key: &str,
+        name: &str,
+        value: impl Borrow<Markup>,
+        second: &str,
+        other: impl Borrow<Markup>,
+        third: &str,
+        last: impl Borrow<Markup>,
+    ) -> Markup {
+        let marked = [(name, value.borrow()), (second, other.borrow()), (third, last.borrow())];
+        self.language.mark(key, &marked)
+    }
+
+    /// What a scope is good for, in words of its service's file.
+    pub(crate) fn about(&self, words: &str) -> Markup {
+        self.language.foreign("scope", words)
+    }
+
+    /// The text for a word of a list that may grow without us, such as the categories of services.
+    pub(crate) fn known(&self, kind: &str, word: &str) -> String {
+        self.language.known(kind, word)
+    }
+
+    /// A name that somebody gave.
+    #[allow(clippy::unused_self, reason = "templates make markup through the frame")]
+    pub(crate) fn name(&self, name: impl Display) -> Markup {
+        Markup::name(name)
+    }
+
+    /// As [`Frame::name`], where the line is about it.
+    #[allow(clippy::unused_self, reason = "as for `name`")]
+    pub(crate) fn strong(&self, name: impl Display) -> Markup {
+        Markup::strong(name)
     }
 
     /// The address of an asset. It changes with what is in it, so that browsers keep it for a year.
@@ -140,13 +199,16 @@ impl Frame {
         hidden(&self.open_form_token)
     }
 
-    /// A time, for people: in UTC until a script puts it into the reader's zone and words.
-    #[allow(clippy::unused_self, reason = "as for `t`")]
-    pub(crate) fn time(&self, at: impl Borrow<Timestamp>) -> String {
-        let text = at.borrow().to_string();
-        let (date, time) = text.split_once('T').unwrap_or((&text, ""));
-        let minutes = time.get(..5).unwrap_or_default();
-        format!(r#"<time class="when" datetime="{text}">{date} {minutes} UTC</time>"#)
+    /// A time, for people.
+    #[allow(clippy::unused_self, reason = "as for `name`")]
+    pub(crate) fn time(&self, at: impl Borrow<Timestamp>) -> Markup {
+        Markup::time(*at.borrow())
+    }
+
+    /// A sentence of the API or of a service, in English whatever the page's language.
+    #[allow(clippy::unused_self, reason = "as for `name`")]
+    pub(crate) fn quote(&self, text: impl Display) -> Markup {
+        Markup::quote(&text.to_string())
     }
 }
 

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use subtle::ConstantTimeEq as _;
-use tokenry_broker::{BrowserSession, Claims};
+use tokenry_broker::{BrokerError, BrowserSession, Claims};
 use tokenry_model::{ExposeSecret as _, Origin, SecretString};
 
 use super::error::PageError;
 use super::frame::Frame;
-use super::{not_found, texts};
+use super::not_found;
+use super::texts::Language;
 use crate::address::origin_of;
 use crate::browser;
 use crate::error::ApiError;
@@ -43,6 +44,8 @@ pub(super) struct Gate {
 #[derive(Clone)]
 pub(crate) struct Visit {
     pub(crate) app: App,
+    /// What the browser's reader reads.
+    pub(crate) language: Language,
     /// Who is signed in.
     pub(crate) person: Option<Arc<BrowserSession>>,
     /// The session's cookie, if the browser has one, whether it holds or not.
@@ -57,7 +60,8 @@ pub(crate) struct Visit {
 
 impl Visit {
     /// Reads who comes.
-    async fn of(app: &App, parts: &Parts) -> Result<Self, ApiError> {
+    async fn of(app: &App, parts: &Parts) -> Result<Self, BrokerError> {
+        let language = language_of(app, &parts.headers);
         let jar = CookieJar::from_headers(&parts.headers);
         let from = origin_of(parts, app);
         let session = browser::session_of(app, &jar);
@@ -71,7 +75,8 @@ impl Visit {
             None => app.broker.new_browser()?,
         };
         let done = parts.uri.query().and_then(done_of);
-        Ok(Self { app: app.clone(), person: person.map(Arc::new), session, browser, from, done })
+        let (app, person) = (app.clone(), person.map(Arc::new));
+        Ok(Self { app, language, person, session, browser, from, done })
     }
 
     /// The same visit, now that its browser was signed in.
@@ -118,9 +123,14 @@ impl Visit {
         is(own) || who == Who::Anyone && is(open)
     }
 
+    /// A text, in the reader's language.
+    pub(crate) fn say(&self, key: &str) -> String {
+        self.language.say(key, &[])
+    }
+
     /// What a page is set into. `title` is the key of its title.
     pub(crate) fn frame(&self, title: &str) -> Frame {
-        self.titled(texts::say(title, &[]))
+        self.titled(self.say(title))
     }
 
     /// As [`Visit::frame`], with a title that is a text already.
@@ -129,15 +139,22 @@ impl Visit {
             self.person.as_ref().map(|person| (person.user.username.to_string(), person.user.is_operator));
         let notice = self.done.as_deref().and_then(|word| {
             let username = who.as_ref().map_or("", |(name, _)| name);
-            super::notice(word, username)
+            super::notice(&self.language, word, username)
         });
-        Frame::new(self.app.base_path(), title, who, self.form_tokens()).noticing(notice)
+        Frame::new(self.app.base_path(), self.language.clone(), title, who, self.form_tokens())
+            .noticing(notice)
     }
 
     /// Goes to another page, by a GET. `path` begins with a slash.
     pub(crate) fn go(&self, path: &str) -> Response {
         Redirect::to(&format!("{}{path}", self.app.base_path())).into_response()
     }
+}
+
+/// The language that a browser asks for.
+fn language_of(app: &App, headers: &HeaderMap) -> Language {
+    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|accepted| accepted.to_str().ok());
+    app.texts.now().choose(accepted)
 }
 
 /// The word of `done`, if it is one.
@@ -154,7 +171,7 @@ impl FromRequestParts<App> for Visit {
         match parts.extensions.get::<Self>() {
             Some(visit) => Ok(visit.clone()),
             // Outside the table of routes: an address that is not there.
-            None => Self::of(app, parts).await,
+            None => Ok(Self::of(app, parts).await?),
         }
     }
 }
@@ -165,7 +182,7 @@ pub(super) async fn enforce(State(gate): State<Gate>, request: Request, next: Ne
     let (parts, body) = request.into_parts();
     let visit = match Visit::of(&app, &parts).await {
         Ok(visit) => visit,
-        Err(error) => return PageError::from(error).without_visit(&app),
+        Err(error) => return PageError::from(error).without_visit(&app, language_of(&app, &parts.headers)),
     };
     let writes = parts.method == Method::POST;
     let answer = admit(&visit, who, writes, parts, body, next).await;
@@ -258,10 +275,10 @@ pub(crate) fn wants_page(headers: &HeaderMap, path: &str) -> bool {
 
 /// What is said when the visit itself could not be read.
 impl PageError {
-    fn without_visit(self, app: &App) -> Response {
+    fn without_visit(self, app: &App, language: Language) -> Response {
         match self {
-            Self::Plain { status, text, .. } => super::bare(app, status, &text),
-            _ => super::bare(app, StatusCode::INTERNAL_SERVER_ERROR, ""),
+            Self::Broker(error) => super::bare(app, language, &error),
+            _ => super::bare(app, language, &BrokerError::Internal("a visit cannot be read")),
         }
     }
 }

@@ -9,7 +9,8 @@ use tokenry_broker::{CallbackOutcome, ConnectError, Connected, LinkEnd, WebOrigi
 use super::connecting::{error_key, status_of};
 use super::frame::Frame;
 use super::gate::Visit;
-use super::{page, sentence, texts};
+use super::page;
+use super::words::{Said, of_connect};
 
 #[derive(Template)]
 #[template(path = "link_end.html")]
@@ -44,10 +45,10 @@ pub(super) fn show(
 
 /// The account is connected.
 pub(super) fn show_connected(visit: &Visit, end: &LinkEnd, connected: &Connected) -> Response {
-    let title = texts::say("connected-title", &[("service", &connected.service)]);
+    let title = visit.language.say("connected-title", &[("service", &connected.service)]);
     let template = EndPage {
         mood: "good",
-        badge: texts::say("connected-new", &[]),
+        badge: visit.say("connected-new"),
         connected: Some(connected),
         ..blank(visit, end, title)
     };
@@ -56,16 +57,19 @@ pub(super) fn show_connected(visit: &Visit, end: &LinkEnd, connected: &Connected
 
 fn show_failed(visit: &Visit, end: &LinkEnd, error: &ConnectError) -> Response {
     let key = error_key(error);
-    let title = texts::say(&format!("{key}-title"), &[]);
+    let title = visit.say(&format!("{key}-title"));
     let (status, text) = match error {
-        ConnectError::Broker(error) => status_of(error),
-        other => (StatusCode::BAD_REQUEST, other.to_string()),
+        ConnectError::Broker(error) => {
+            let said = Said::of(&visit.language, error);
+            (said.status, said.text)
+        }
+        other => (status_of(other), of_connect(&visit.language, other)),
     };
     let template = EndPage {
         mood: if end.status == "declined" { "warn" } else { "bad" },
-        badge: texts::say("link-end-not", &[]),
-        text: sentence(&text),
-        next: texts::say("link-end-next", &[]),
+        badge: visit.say("link-end-not"),
+        text,
+        next: visit.say("link-end-next"),
         can_retry: true,
         // What failed is to be read first.
         goes: end.status == "declined" && end.opener.is_none(),

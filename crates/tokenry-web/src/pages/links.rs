@@ -19,7 +19,8 @@ use super::frame::Frame;
 use super::gate::{Visit, Who};
 use super::link_end::embeddable;
 use super::routes::Page;
-use super::{leave, page, sentence, texts, worded};
+use super::words::{of_broker, of_link};
+use super::{leave, page, worded};
 use crate::logos::Sheet;
 
 /// How many services the page shows at once.
@@ -218,7 +219,7 @@ async fn connect(
             error @ (BrokerError::Setting { .. } | BrokerError::SettingsRequired { .. }),
         )) => match broker.visit_link(&token, &visitor(&visit), false, None).await {
             Ok(LinkVisit::Here(link)) => {
-                asking(&visit, &link, service, &given, Some(sentence(&error.to_string())))
+                asking(&visit, &link, service, &given, Some(of_broker(&visit.language, &error)))
             }
             Ok(_) => refused(&visit, LinkError::Elsewhere),
             Err(error) => refused(&visit, error),
@@ -290,7 +291,7 @@ fn elsewhere(visit: &Visit, token: &str, link: &LinkPage, may_take: bool) -> Res
 
 fn gate(visit: &Visit, link: &LinkPage, key: &str, way: &'static str, action: String) -> Response {
     let username = link.username.as_str();
-    let say = |part: &str| texts::say(&format!("{key}{part}"), &[("username", &username)]);
+    let say = |part: &str| visit.language.say(&format!("{key}{part}"), &[("username", &username)]);
     let template = GatePage {
         frame: visit.titled(say("-title")),
         heading: say("-title"),
@@ -317,7 +318,7 @@ fn asking(
     };
     let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let template = ServicePage {
-        frame: visit.titled(texts::say("link-service-title", &[("service", &service.name)])),
+        frame: visit.titled(visit.language.say("link-service-title", &[("service", &service.name)])),
         opener: link.opener.as_ref(),
         link,
         service,
@@ -342,8 +343,8 @@ fn refused(visit: &Visit, error: LinkError) -> Response {
             return PageError::from(error).show(visit);
         }
     };
-    let [title, next] = ["title", "next"].map(|part| texts::say(&format!("{key}-{part}"), &[]));
-    worded(visit, status, &title, &sentence(&error.to_string()), &next)
+    let [title, next] = ["title", "next"].map(|part| visit.say(&format!("{key}-{part}")));
+    worded(visit, status, &title, &of_link(&visit.language, &error), &next)
 }
 
 #[cfg(test)]

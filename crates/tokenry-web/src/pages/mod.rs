@@ -15,12 +15,14 @@ mod gate;
 mod home;
 mod link_end;
 mod links;
+mod markup;
 mod operator;
 mod routes;
 mod service;
 mod setup;
 mod sign_in;
 mod texts;
+mod words;
 
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -35,8 +37,12 @@ pub use self::gate::Who;
 pub(crate) use self::gate::{Visit, wants_page};
 pub use self::routes::page_routes;
 pub(crate) use self::routes::router;
+use self::texts::Language;
+pub use self::texts::{LiveTexts, TextFile, Texts, TextsError, english_texts};
+use self::words::Said;
 use crate::error::ApiError;
 use crate::router::App;
+use tokenry_broker::BrokerError;
 
 /// What a page may do: show itself, with our style and our scripts, and send its forms to us.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -83,8 +89,8 @@ fn dressed(status: StatusCode, html: String) -> Response {
 
 /// A page that only says something: `key` has a text, `<key>-title` and `<key>-next` belong to it.
 pub(crate) fn message(visit: &Visit, status: StatusCode, key: &str) -> Response {
-    let [title, next] = ["title", "next"].map(|part| texts::say(&format!("{key}-{part}"), &[]));
-    let text = texts::say(key, &[]);
+    let [title, next] = ["title", "next"].map(|part| visit.say(&format!("{key}-{part}")));
+    let text = visit.say(key);
     worded(visit, status, &title, &text, &next)
 }
 
@@ -94,11 +100,12 @@ pub(crate) fn worded(visit: &Visit, status: StatusCode, title: &str, text: &str,
     page(status, &MessagePage { frame, title, text, next })
 }
 
-/// Something went wrong, in the words of the API.
-fn problem(visit: &Visit, status: StatusCode, text: &str) -> Response {
-    let key = if status.is_server_error() { "problem-here" } else { "problem" };
-    let [title, next] = ["title", "next"].map(|part| texts::say(&format!("{key}-{part}"), &[]));
-    worded(visit, status, &title, text, &next)
+/// A verb was not done.
+fn problem(visit: &Visit, error: &BrokerError) -> Response {
+    let said = Said::of(&visit.language, error);
+    let key = if said.status.is_server_error() { "problem-here" } else { "problem" };
+    let [title, next] = ["title", "next"].map(|part| visit.say(&format!("{key}-{part}")));
+    said.wait(worded(visit, said.status, &title, &said.text, &next))
 }
 
 /// There is nothing at this address, or nothing for this person: the two are told apart by nobody.
@@ -107,20 +114,21 @@ pub(crate) fn not_found(visit: &Visit) -> Response {
 }
 
 /// What is said when it cannot even be found out who comes.
-fn bare(app: &App, status: StatusCode, text: &str) -> Response {
-    let frame = Frame::new(app.base_path(), texts::say("problem-here-title", &[]), None, Default::default());
-    let [title, next] = ["title", "next"].map(|part| texts::say(&format!("problem-here-{part}"), &[]));
-    page(status, &MessagePage { frame, title: &title, text, next: &next })
+fn bare(app: &App, language: Language, error: &BrokerError) -> Response {
+    let said = Said::of(&language, error);
+    let [title, next] = ["problem-here-title", "problem-here-next"].map(|key| language.say(key, &[]));
+    let frame = Frame::new(app.base_path(), language, title.clone(), None, Default::default());
+    page(said.status, &MessagePage { frame, title: &title, text: &said.text, next: &next })
 }
 
 /// Leaves for a service. A redirect would do, if browsers did not hold the policy about forms against it.
 pub(crate) fn leave(visit: &Visit, url: &Url, service: &str) -> Response {
-    let frame = visit.titled(texts::say("leave-title", &[("service", &service)]));
+    let frame = visit.titled(visit.language.say("leave-title", &[("service", &service)]));
     page(StatusCode::OK, &LeavePage { frame, service, url: url.as_str() })
 }
 
 /// What was done, by the word that the address says it with.
-fn notice(word: &str, username: &str) -> Option<String> {
+fn notice(language: &Language, word: &str, username: &str) -> Option<String> {
     let key = match word {
         "signed-in" => "notice-signed-in",
         "signed-out" => "notice-signed-out",
@@ -140,14 +148,5 @@ fn notice(word: &str, username: &str) -> Option<String> {
         "key-retired" => "notice-key-retired",
         _ => return None,
     };
-    Some(texts::say(key, &[("username", &username)]))
-}
-
-/// A sentence of the API, as one stands on a page.
-pub(crate) fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str().trim_end_matches('.')),
-        None => String::new(),
-    }
+    Some(language.say(key, &[("username", &username)]))
 }

@@ -1,7 +1,6 @@
 //! One service of the catalogue: the way to the consent, or a form for what a person brings.
 
 use askama::Template;
-use axum::http::StatusCode;
 use axum::response::Response;
 use tokenry_broker::{
     AuthorizeNew, BeginDevice, BrokerError, Given, NewImport, Offer, ScopeOffer, SettingOffer, Way,
@@ -13,8 +12,9 @@ use super::extract::{Form, Path};
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
 use super::routes::Page;
-use super::{catalogue, device, leave, page, sentence};
-use crate::error::ApiError;
+use super::texts::Language;
+use super::words::Said;
+use super::{catalogue, device, leave};
 use crate::logos::Sheet;
 
 /// What the names of settings begin with in the form.
@@ -123,20 +123,15 @@ async fn look(visit: Visit, Path(word): Path<String>) -> Result<Response, PageEr
     Ok(show(&visit, offer_of(&visit, &word).await?, &Sent::default(), None))
 }
 
-fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<ApiError>) -> Response {
-    let status = problem.as_ref().map_or(StatusCode::OK, |problem| match problem.status() {
-        // A page has no access token to ask for.
-        StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
-        other => other,
-    });
+fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<Said>) -> Response {
     let mut sheet = Sheet::within(usize::MAX);
     let logo = sheet.logo(offer.id.as_str(), &offer.name).html();
     let is_closed = matches!(offer.way, Way::NotSetUp { .. } | Way::PasteOnly { .. });
     let why = match &offer.way {
-        Way::PasteOnly { why } => Some(sentence(why)),
+        Way::PasteOnly { why } => Some(why.clone()),
         _ => None,
     };
-    let secrets = secrets(&offer);
+    let secrets = secrets(&visit.language, &offer);
     let chosen = sent.scopes();
     let is_offered = |wanted: &String| offer.scopes.iter().any(|known| known.scope == *wanted);
     let other = chosen.as_ref().map(|chosen| {
@@ -155,7 +150,7 @@ fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<ApiError>) -> 
         },
         setting,
     };
-    let title = super::texts::say("connect-service-title", &[("service", &offer.name)]);
+    let title = visit.language.say("connect-service-title", &[("service", &offer.name)]);
     let template = ServicePage {
         frame: visit.titled(title).at(Section::Connect),
         sheet: sheet.html(),
@@ -175,9 +170,9 @@ fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<ApiError>) -> 
         credential_url: offer.credential_url.as_ref().and_then(outward),
         docs_url: offer.docs_url.as_ref().and_then(outward),
         given_name: sent.text("name").to_owned(),
-        problem: problem.map(|problem| sentence(problem.message())),
+        problem: problem.as_ref().map(|said| said.text.clone()),
     };
-    page(status, &template)
+    Said::page(problem.as_ref(), &template)
 }
 
 /// An address that a page may lead to.
@@ -186,8 +181,8 @@ pub(super) fn outward(url: &url::Url) -> Option<String> {
 }
 
 /// The fields for what a person brings.
-fn secrets(offer: &Offer) -> Vec<SecretField> {
-    let say = |key: &str| super::texts::say(key, &[]);
+fn secrets(language: &Language, offer: &Offer) -> Vec<SecretField> {
+    let say = |key: &str| language.say(key, &[]);
     let field = |name, label, is_hidden| SecretField { name, label, is_needed: true, is_hidden };
     match &offer.way {
         Way::Consent => Vec::new(),
@@ -234,7 +229,7 @@ async fn connect(
             | BrokerError::Vault(_)
             | BrokerError::Internal(_)),
         ) => Err(error.into()),
-        Err(error) => Ok(show(&visit, offer, &sent, Some(error.into()))),
+        Err(error) => Ok(show(&visit, offer, &sent, Some(Said::of(&visit.language, &error)))),
     }
 }
 

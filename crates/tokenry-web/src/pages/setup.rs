@@ -14,9 +14,9 @@ use super::error::PageError;
 use super::frame::Frame;
 use super::gate::{Visit, Who};
 use super::routes::Page;
-use super::{message, page, sentence};
+use super::words::Said;
+use super::{message, page};
 use crate::browser;
-use crate::error::ApiError;
 
 pub(super) fn routes() -> Vec<Page> {
     vec![Page::get("/setup/{token}", Who::Anyone, look), Page::post("/setup/{token}", Who::Anyone, claim)]
@@ -44,9 +44,9 @@ struct SignUp {
     password: SecretString,
 }
 
-fn show(visit: &Visit, token: &SecretString, form: SignUp, problem: Option<ApiError>) -> Response {
+fn show(visit: &Visit, token: &SecretString, form: SignUp, problem: Option<Said>) -> Response {
     let (status, problem) = match problem {
-        Some(problem) => (problem.status(), Some(sentence(problem.message()))),
+        Some(said) => (said.status, Some(said.text)),
         None => (StatusCode::OK, None),
     };
     let template = SetupPage {
@@ -97,7 +97,7 @@ async fn claim(
         }
         Err(BrokerError::SetupLinkEnded) => Ok(ended(&visit)),
         Err(error @ (BrokerError::Field { .. } | BrokerError::UsernameTaken | BrokerError::Busy)) => {
-            Ok(show(&visit, &token, form, Some(error.into())))
+            Ok(show(&visit, &token, form, Some(Said::of(&visit.language, &error))))
         }
         Err(error) => Err(error.into()),
     }

@@ -1,7 +1,6 @@
 //! Signing in, up and out.
 
 use askama::Template;
-use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::CookieJar;
 use serde::Deserialize;
@@ -12,10 +11,9 @@ use super::error::PageError;
 use super::extract::{Form, Query};
 use super::frame::Frame;
 use super::gate::{Visit, Who};
-use super::page;
 use super::routes::Page;
+use super::words::Said;
 use crate::browser;
-use crate::error::ApiError;
 
 /// The longest address that one is led back to after signing in, in bytes.
 const MAX_NEXT: usize = 1024;
@@ -86,50 +84,29 @@ fn inside(next: &str) -> &str {
     if plain && ours { next } else { "/" }
 }
 
-fn show_sign_in(visit: &Visit, username: &str, next: &str, problem: Option<ApiError>) -> Response {
+fn show_sign_in(visit: &Visit, username: &str, next: &str, problem: Option<&BrokerError>) -> Response {
     let signup_open = visit.app.broker.settings().signup_open;
-    let (status, text, header) = explain(problem);
+    let said = problem.map(|error| Said::of(&visit.language, error));
     let template = SignInPage {
         frame: visit.frame("sign-in-title"),
         username: username.to_owned(),
         next: inside(next).to_owned(),
-        problem: text,
+        problem: said.as_ref().map(|said| said.text.clone()),
         signup_open,
     };
-    with_header(page(status, &template), header)
+    Said::page(said.as_ref(), &template)
 }
 
-fn show_sign_up(visit: &Visit, form: SignUp, problem: Option<ApiError>) -> Response {
-    let (status, text, header) = explain(problem);
+fn show_sign_up(visit: &Visit, form: SignUp, problem: Option<&BrokerError>) -> Response {
+    let said = problem.map(|error| Said::of(&visit.language, error));
     let template = SignUpPage {
         frame: visit.frame("sign-up-title"),
         username: form.username,
         email: form.email,
         next: inside(&form.next).to_owned(),
-        problem: text,
+        problem: said.as_ref().map(|said| said.text.clone()),
     };
-    with_header(page(status, &template), header)
-}
-
-type Explained = (StatusCode, Option<String>, Option<HeaderValue>);
-
-/// The words of a refusal, its status on a page, and how long to wait.
-fn explain(problem: Option<ApiError>) -> Explained {
-    let Some(mut problem) = problem else { return (StatusCode::OK, None, None) };
-    let wait = problem.take_header().filter(|(name, _)| *name == header::RETRY_AFTER);
-    let status = match problem.status() {
-        // A page has no access token to ask for.
-        StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
-        other => other,
-    };
-    (status, Some(super::sentence(problem.message())), wait.map(|(_, value)| value))
-}
-
-fn with_header(mut response: Response, wait: Option<HeaderValue>) -> Response {
-    if let Some(value) = wait {
-        response.headers_mut().insert(header::RETRY_AFTER, value);
-    }
-    response
+    Said::page(said.as_ref(), &template)
 }
 
 async fn sign_in_page(visit: Visit, Query(query): Query<Next>) -> Response {
@@ -151,7 +128,7 @@ async fn open(visit: &Visit, username: &str, password: &SecretString, next: &str
             let jar = browser::sign_in(&visit.app, CookieJar::new(), &cookie);
             (jar, visit.go(inside(next))).into_response()
         }
-        Err(error) => show_sign_in(visit, username, next, Some(error.into())),
+        Err(error) => show_sign_in(visit, username, next, Some(&error)),
     }
 }
 
@@ -160,7 +137,7 @@ async fn sign_up_page(visit: Visit, Query(query): Query<Next>) -> Response {
         return visit.go(inside(&query.next));
     }
     if !visit.app.broker.settings().signup_open {
-        return show_sign_in(&visit, "", &query.next, Some(BrokerError::SignupClosed.into()));
+        return show_sign_in(&visit, "", &query.next, Some(&BrokerError::SignupClosed));
     }
     let form = SignUp {
         username: String::new(),
@@ -176,7 +153,7 @@ async fn sign_up(visit: Visit, Form(form): Form<SignUp>) -> Response {
     match broker.sign_up(&form.username, &form.email, &form.password, visit.from.clone()).await {
         // The account is there from now on, also if nobody can be signed in just now.
         Ok(_) => open(&visit, &form.username, &form.password, &form.next).await,
-        Err(error) => show_sign_up(&visit, form, Some(error.into())),
+        Err(error) => show_sign_up(&visit, form, Some(&error)),
     }
 }
 

@@ -1,110 +1,320 @@
-//! What the pages say. All of it is in `texts/en.ftl` (Fluent), so that a second language is a file.
+//! What the pages say, in every language there is. A language is a file: `texts/<language>.ftl` here is in the binary, and an
+//! operator's own files add languages and change words ([Fluent](https://projectfluent.org)).
 
+mod check;
+
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
+use fluent_langneg::{NegotiationStrategy, negotiate_languages};
+use include_dir::{Dir, include_dir};
+use unic_langid::{CharacterDirection, LanguageIdentifier};
 
-const ENGLISH: &str = include_str!("../../texts/en.ftl");
+pub use self::check::TextsError;
+use super::markup::Markup;
 
-static TEXTS: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| {
-    let mut bundle = FluentBundle::new_concurrent(vec!["en".parse().unwrap_or_default()]);
-    // Names of people and accounts stand in elements of their own.
-    bundle.set_use_isolating(false);
-    // What a broken line would leave out, the test below finds.
-    let resource = FluentResource::try_new(ENGLISH.to_owned()).unwrap_or_else(|(parsed, _)| parsed);
-    let _ = bundle.add_resource(resource);
-    bundle
-});
+static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/texts");
+/// What everything is said in that another language lacks.
+const FALLBACK: &str = "en";
+/// A letter that is in no text: it keeps the place of what is marked up (Unicode's private use area).
+const PLACE: u32 = 0xf0000;
 
-/// A text, with what it names filled in. A key that is not there is said as it is: a test keeps that from happening.
-pub(crate) fn say(key: &str, arguments: &[(&str, &dyn Display)]) -> String {
-    let Some(pattern) = TEXTS.get_message(key).and_then(|message| message.value()) else {
-        return key.to_owned();
-    };
-    let mut filled = FluentArgs::new();
-    for (name, value) in arguments {
-        let text = value.to_string();
-        // A number chooses the plural. A name may look like one: it is said as it is written.
-        let number = text.parse::<i32>().ok().filter(|number| number.to_string() == text);
-        let value = number.map_or(FluentValue::from(text), FluentValue::from);
-        filled.set((*name).to_owned(), value);
+/// A file of texts, as an operator gives it.
+#[derive(Debug, Clone)]
+pub struct TextFile {
+    /// What errors call it.
+    pub name: String,
+    /// The language, as a tag (BCP 47): `de`, `pt-BR`.
+    pub language: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// All languages. English is the first.
+pub struct Texts(Vec<Language>);
+
+impl Texts {
+    /// The languages in the binary.
+    pub fn built_in() -> Arc<Self> {
+        static ALONE: LazyLock<Arc<Texts>> = LazyLock::new(|| {
+            // What a broken line would leave out, a test of this crate finds.
+            Arc::new(Texts(Texts::languages(HashMap::new())))
+        });
+        Arc::clone(&ALONE)
     }
-    TEXTS.format_pattern(pattern, Some(&filled), &mut Vec::new()).into_owned()
+
+    /// The languages in the binary, with an operator's files: each adds a language, or changes words of one.
+    ///
+    /// # Errors
+    /// [`TextsError`], for the operator, which names the file: when it is no Fluent, has a text that no page says, or one with a
+    /// variable that is not given to it.
+    pub fn with(files: &[TextFile]) -> Result<Arc<Self>, TextsError> {
+        let mut own: HashMap<LanguageIdentifier, Vec<FluentResource>> = HashMap::new();
+        for file in files {
+            let (language, resource) = check::read(file)?;
+            own.entry(language).or_default().push(resource);
+        }
+        Ok(Arc::new(Self(Self::languages(own))))
+    }
+
+    fn languages(own: HashMap<LanguageIdentifier, Vec<FluentResource>>) -> Vec<Language> {
+        let mut all: BTreeMap<String, (LanguageIdentifier, Vec<FluentResource>)> = BTreeMap::new();
+        for file in BUILT_IN.files() {
+            let name = file.path().file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+            if let (Ok(id), Some(text)) = (name.parse::<LanguageIdentifier>(), file.contents_utf8()) {
+                all.insert(id.to_string(), (id, vec![parsed(text)]));
+            }
+        }
+        for (id, resources) in own {
+            all.entry(id.to_string()).or_insert_with(|| (id, Vec::new())).1.extend(resources);
+        }
+        let english = all.remove(FALLBACK).map(|(id, resources)| Language::new(id, resources, None));
+        let fallback = english.clone();
+        let others = all.into_values().map(|(id, own)| Language::new(id, own, fallback.clone()));
+        english.into_iter().chain(others).collect()
+    }
+
+    /// The language that a browser's `Accept-Language` (RFC 9110 §12.5.4) asks for and that there is; else English.
+    pub(crate) fn choose(&self, accepted: Option<&str>) -> Language {
+        let asked = asked_for(accepted.unwrap_or_default());
+        let there: Vec<&LanguageIdentifier> = self.0.iter().map(|language| &language.0.id).collect();
+        let found = negotiate_languages(&asked, &there, None, NegotiationStrategy::Lookup);
+        let chosen = found.first().and_then(|id| self.0.iter().find(|language| language.0.id == ***id));
+        chosen.or(self.0.first()).cloned().unwrap_or_else(Language::nothing)
+    }
+}
+
+impl std::fmt::Debug for Texts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|language| &language.0.tag)).finish()
+    }
+}
+
+/// The file of English texts: what a translation begins with.
+pub fn english_texts() -> &'static str {
+    BUILT_IN.get_file(concat!("en", ".ftl")).and_then(include_dir::File::contents_utf8).unwrap_or_default()
+}
+
+/// The texts of a server that runs: an operator's files can be read anew.
+#[derive(Debug, Clone)]
+pub struct LiveTexts(Arc<RwLock<Arc<Texts>>>);
+
+impl LiveTexts {
+    /// These texts.
+    pub fn new(texts: Arc<Texts>) -> Self {
+        Self(Arc::new(RwLock::new(texts)))
+    }
+
+    /// Says everything with these from now on.
+    pub fn replace(&self, texts: Arc<Texts>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = texts;
+    }
+
+    pub(crate) fn now(&self) -> Arc<Texts> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The languages of an `Accept-Language`, the most wanted first. What weighs nothing is not wanted.
+fn asked_for(accepted: &str) -> Vec<LanguageIdentifier> {
+    let read = |entry: &str| {
+        let (tag, rest) = entry.split_once(';').unwrap_or((entry, ""));
+        let weight = rest.trim().strip_prefix("q=").map_or(Some(1.0), |weight| weight.trim().parse().ok());
+        Some((tag.trim().parse().ok()?, weight.filter(|weight: &f32| *weight > 0.0)?))
+    };
+    let mut all: Vec<(LanguageIdentifier, f32)> = accepted.split(',').take(20).filter_map(read).collect();
+    all.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    all.into_iter().map(|(id, _)| id).collect()
+}
+
+/// Whether a letter keeps the place of something that is marked up.
+fn is_place(letter: char) -> bool {
+    (PLACE..PLACE + 16).contains(&u32::from(letter))
+}
+
+fn parsed(text: &str) -> FluentResource {
+    FluentResource::try_new(text.to_owned()).unwrap_or_else(|(parsed, _)| parsed)
+}
+
+/// One language. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Language(Arc<Words>);
+
+struct Words {
+    id: LanguageIdentifier,
+    tag: String,
+    bundle: FluentBundle<FluentResource>,
+    /// What says what this one lacks.
+    fallback: Option<Language>,
+}
+
+impl Language {
+    fn new(id: LanguageIdentifier, resources: Vec<FluentResource>, fallback: Option<Self>) -> Self {
+        let mut bundle = FluentBundle::new_concurrent(vec![id.clone()]);
+        // Names of people and accounts stand in elements of their own.
+        bundle.set_use_isolating(false);
+        for resource in resources {
+            bundle.add_resource_overriding(resource);
+        }
+        Self(Arc::new(Words { tag: id.to_string(), id, bundle, fallback }))
+    }
+
+    fn nothing() -> Self {
+        Self::new(LanguageIdentifier::default(), Vec::new(), None)
+    }
+
+    /// Its tag (BCP 47).
+    pub(crate) fn tag(&self) -> &str {
+        &self.0.tag
+    }
+
+    /// Which way it is written: `ltr` or `rtl`.
+    pub(crate) fn direction(&self) -> &'static str {
+        if self.0.id.character_direction() == CharacterDirection::RTL { "rtl" } else { "ltr" }
+    }
+
+    /// A text, with what it names filled in. What a language lacks is said in English; a key that is nowhere is said as it is: a
+    /// test keeps that from happening.
+    pub(crate) fn say(&self, key: &str, arguments: &[(&str, &dyn Display)]) -> String {
+        let mut filled = FluentArgs::new();
+        for (name, value) in arguments {
+            let text = value.to_string();
+            // A number chooses the plural. A name may look like one: it is said as it is written.
+            let number = text.parse::<i32>().ok().filter(|number| number.to_string() == text);
+            let value = number.map_or(FluentValue::from(text), FluentValue::from);
+            filled.set((*name).to_owned(), value);
+        }
+        self.format(key, &filled).unwrap_or_else(|| key.to_owned())
+    }
+
+    /// A text in which something is marked up: a time, a name, a link. All of it but that is escaped.
+    pub(crate) fn mark(&self, key: &str, arguments: &[(&str, &Markup)]) -> Markup {
+        let mut filled = FluentArgs::new();
+        let places = (PLACE..).filter_map(char::from_u32);
+        for ((name, _), place) in arguments.iter().zip(places) {
+            filled.set((*name).to_owned(), FluentValue::from(place.to_string()));
+        }
+        let text = self.format(key, &filled).unwrap_or_else(|| key.to_owned());
+        let mut html = String::new();
+        // In one go: a name that somebody gave may have such a letter in it.
+        let mut rest = text.as_str();
+        while let Some(at) = rest.find(is_place) {
+            let place = rest[at..].chars().next().unwrap_or_default();
+            html.push_str(Markup::text(&rest[..at]).as_str());
+            let marked = usize::try_from(u32::from(place) - PLACE).ok().and_then(|n| arguments.get(n));
+            html.push_str(marked.map_or("", |(_, markup)| markup.as_str()));
+            rest = &rest[at + place.len_utf8()..];
+        }
+        html.push_str(Markup::text(rest).as_str());
+        Markup::trusted(html)
+    }
+
+    /// The text for a word of a list that may grow without us (`kind` and the word make its key); the word itself where there is
+    /// none.
+    pub(crate) fn known(&self, kind: &str, word: &str) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        let key: String = format!("{kind}-{}", word.chars().map(plain).collect::<String>());
+        self.format(&key, &FluentArgs::new()).unwrap_or_else(|| word.to_owned())
+    }
+
+    /// As [`Language::known`], for words of a service's own file, which are English where this language has none.
+    pub(crate) fn foreign(&self, kind: &str, words: &str) -> Markup {
+        let known = self.known(kind, words);
+        if known == words { Markup::quote(words) } else { Markup::text(known) }
+    }
+
+    fn format(&self, key: &str, arguments: &FluentArgs<'_>) -> Option<String> {
+        let bundle = &self.0.bundle;
+        match bundle.get_message(key).and_then(|message| message.value()) {
+            Some(text) => Some(bundle.format_pattern(text, Some(arguments), &mut Vec::new()).into_owned()),
+            None => self.0.fallback.as_ref()?.format(key, arguments),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::path::Path;
-
     use super::*;
 
+    fn english() -> Language {
+        Texts::built_in().choose(None)
+    }
+
+    fn german(text: &str) -> Arc<Texts> {
+        let file = TextFile { name: "de.ftl".to_owned(), language: "de".to_owned(), text: text.to_owned() };
+        Texts::with(&[file]).unwrap()
+    }
+
     #[test]
-    fn the_texts_can_be_read_and_a_number_chooses_the_plural() {
-        assert!(FluentResource::try_new(ENGLISH.to_owned()).is_ok(), "a line of en.ftl is broken");
-        assert_eq!(say("nothing-has-this-key", &[]), "nothing-has-this-key");
+    fn a_number_chooses_the_plural_and_a_name_that_looks_like_one_stays_as_it_is() {
+        let english = english();
+        assert_eq!(english.say("nothing-has-this-key", &[]), "nothing-has-this-key");
         for name in ["ada", "007", "1e3", "9007199254740993", "12"] {
             let expected = format!("You are signed in as {name}.");
-            assert_eq!(say("notice-signed-in", &[("username", &name)]), expected);
-        }
-    }
-
-    /// Everything in quotes, anywhere in the code and the templates of this crate, that looks like a key.
-    fn quoted(folder: &Path, found: &mut BTreeSet<String>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                quoted(&path, found);
-            } else if path.file_name().is_some_and(|name| name != "texts.rs") {
-                let text = std::fs::read_to_string(&path).unwrap();
-                let words = text.split('"').filter(|word| {
-                    !word.is_empty()
-                        && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-                });
-                found.extend(words.map(str::to_owned));
-            }
-        }
-    }
-
-    /// The keys said by templates: `t("…")`, `t1("…"`, `t2("…"`.
-    fn said(folder: &Path, found: &mut BTreeSet<String>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-            for call in [".t(\"", ".t1(\"", ".t2(\""] {
-                found.extend(
-                    text.split(call).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())),
-                );
-            }
+            assert_eq!(english.say("notice-signed-in", &[("username", &name)]), expected);
         }
     }
 
     #[test]
-    fn every_text_that_is_said_is_there_and_every_one_that_is_there_is_said() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut keys = BTreeSet::new();
-        for line in ENGLISH.lines() {
-            if let Some((key, _)) = line.split_once(" =")
-                && key.starts_with(|c: char| c.is_ascii_lowercase())
-            {
-                assert!(keys.insert(key.to_owned()), "{key} is there twice");
-            }
+    fn the_browser_chooses_among_the_languages_that_there_are() {
+        let texts = german("nav-sign-in = Anmelden");
+        for (accepted, tag) in [
+            (None, "en"),
+            (Some(""), "en"),
+            (Some("de"), "de"),
+            (Some("de-AT, en;q=0.5"), "de"),
+            (Some("en;q=0.5, de;q=0.7"), "de"),
+            (Some("de;q=0, fr"), "en"),
+            (Some("fr, *;q=0.1"), "en"),
+            (Some("\u{0}, ;;;q=x, -"), "en"),
+        ] {
+            assert_eq!(texts.choose(accepted).tag(), tag, "{accepted:?}");
         }
-        let mut used = BTreeSet::new();
-        quoted(&root.join("src"), &mut used);
-        quoted(&root.join("templates"), &mut used);
-        // The title of a message, what to do next, and the button for it go by the message's own name.
-        let said_by_name = |key: &str| {
-            let of = ["-title", "-next", "-button"].iter().find_map(|part| key.strip_suffix(part));
-            used.contains(key) || of.is_some_and(|name| used.contains(name))
+        assert_eq!(texts.choose(Some("de")).direction(), "ltr");
+    }
+
+    #[test]
+    fn what_a_language_lacks_is_said_in_english() {
+        let german = german("nav-sign-in = Anmelden").choose(Some("de"));
+        assert_eq!(german.say("nav-sign-in", &[]), "Anmelden");
+        assert_eq!(german.say("nav-sign-out", &[]), "Sign out");
+    }
+
+    #[test]
+    fn an_operator_changes_a_word_of_english() {
+        let file = TextFile {
+            name: "en.ftl".to_owned(),
+            language: "en".to_owned(),
+            text: "nav-connect = Link an account".to_owned(),
         };
-        let unused: Vec<_> = keys.iter().filter(|key| !said_by_name(key)).collect();
-        assert!(unused.is_empty(), "nobody says {unused:?}");
-        let mut in_templates = BTreeSet::new();
-        said(&root.join("templates"), &mut in_templates);
-        assert!(in_templates.len() > 10, "the templates are looked for at the wrong place");
-        let missing: Vec<_> = in_templates.difference(&keys).collect();
-        assert!(missing.is_empty(), "en.ftl lacks {missing:?}");
+        let texts = Texts::with(&[file]).unwrap();
+        let changed = texts.choose(None);
+        assert_eq!(changed.say("nav-connect", &[]), "Link an account");
+        assert_eq!(changed.say("nav-sign-in", &[]), "Sign in");
+        let live = LiveTexts::new(texts);
+        live.replace(Texts::built_in());
+        assert_eq!(live.now().choose(None).say("nav-connect", &[]), "Connect");
+    }
+
+    #[test]
+    fn what_is_marked_up_stands_in_a_text_that_is_escaped() {
+        let texts = german("home-lead = <b>&\nleaving-when = Gelöscht wird es <i>um</i> { $at }.");
+        let german = texts.choose(Some("de"));
+        let at = Markup::trusted("<time>12:00</time>".to_owned());
+        let said = german.mark("leaving-when", &[("at", &at)]);
+        assert_eq!(said.as_str(), "Gelöscht wird es &#60;i&#62;um&#60;/i&#62; <time>12:00</time>.");
+        let english = english();
+        let (sly, other) = (Markup::name("\u{f0001}\u{f0000}"), Markup::name("other"));
+        let said = english.mark("confirm-who-unnamed", &[("username", &sly), ("service", &other)]);
+        assert_eq!(said.as_str().matches("other").count(), 1, "{said}");
+    }
+
+    #[test]
+    fn a_word_that_has_no_text_is_said_as_it_is() {
+        assert_eq!(english().known("category", "dev-tools"), "Developer tools");
+        assert_eq!(english().known("category", "beekeeping"), "beekeeping");
     }
 }

@@ -167,6 +167,14 @@ pub(super) static KEYS: &[Key<Config>] = &[
         sample: "",
     },
     Key {
+        name: "texts_dir",
+        kind: Kind::Text(|c, v| put(&mut c.texts_dir, parse::directory(v))),
+        show: |c| Some(c.texts_dir.display().to_string()),
+        help: "The directory of your own texts for the pages: `de.ftl` adds German, `en.ftl` changes words (docs/texts.md). When it is not set, it is texts in `data_dir`, and need not be there. SIGHUP reads it again.",
+        allowed: "the path of a directory",
+        sample: "",
+    },
+    Key {
         name: "master_key",
         kind: Kind::SecretApart(
             |c, v| put(&mut c.master_key, parse::secret(v).map(MasterKeySource::Value)),

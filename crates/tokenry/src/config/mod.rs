@@ -139,6 +139,8 @@ pub struct Config {
     pub database_pool: Pool,
     /// The directory of the operator's provider files; relative to the working directory.
     pub providers_dir: PathBuf,
+    /// The directory of the operator's texts for the pages; relative to the working directory.
+    pub texts_dir: PathBuf,
     /// Where the master key is.
     pub master_key: MasterKeySource,
     /// Whether everybody may make an account.
@@ -184,6 +186,7 @@ impl Default for Config {
             database_url: SecretString::default(),
             database_pool: Pool::default(),
             providers_dir: PathBuf::new(),
+            texts_dir: PathBuf::new(),
             master_key: MasterKeySource::DataDir(PathBuf::new()),
             signup: Signup::Open,
             session_ttl: Duration::from_hours(24),
@@ -319,8 +322,8 @@ impl Config {
     fn derive(&mut self) {
         let unset = |key: &str| !self.origins.contains_key(key);
         let (public_url, database_url) = (unset("public_url"), unset("database_url"));
-        let (master_key, providers_dir) =
-            (unset("master_key") && unset("master_key_command"), unset("providers_dir"));
+        let master_key = unset("master_key") && unset("master_key_command");
+        let (providers_dir, texts_dir) = (unset("providers_dir"), unset("texts_dir"));
         if public_url {
             self.public_url = default_public_url(self.listen.port());
         }
@@ -329,6 +332,9 @@ impl Config {
         }
         if providers_dir {
             self.providers_dir = self.data_dir.join("providers");
+        }
+        if texts_dir {
+            self.texts_dir = self.data_dir.join("texts");
         }
         if master_key {
             self.master_key = MasterKeySource::DataDir(self.data_dir.join("master.key"));

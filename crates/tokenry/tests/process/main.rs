@@ -27,5 +27,6 @@ mod replicas;
 mod server;
 mod start;
 mod stop;
+mod texts;
 mod trip;
 mod walk;

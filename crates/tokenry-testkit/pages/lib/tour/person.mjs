@@ -15,6 +15,11 @@ export function person(house) {
     at('GET /connections', 'connections', 'ada', '/connections'),
     at('GET /connections', 'connections-empty', 'newcomer', '/connections'),
     at('GET /connections', 'connections-not-found', 'ada', '/connections?q=there-is-none'),
+    unfolding('GET /connections', 'connections-renaming', 'ada', async (visitor) => {
+      await visitor.go('/connections');
+      await visitor.page.locator('summary[aria-label="Rename Photo backup"]').click();
+      await visitor.button('Save the name').filter({ visible: true }).waitFor();
+    }),
     at('GET /connections/{id}', 'connection', 'ada', see(connections.sandbox)),
     at('GET /connections/{id}', 'connection-reconnect', 'ada', see(connections.ended)),
     at('GET /connections/{id}', 'connection-pasted', 'ada', see(connections.pasted)),

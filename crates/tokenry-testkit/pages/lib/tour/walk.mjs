@@ -15,7 +15,7 @@ const SCREENSHOTS = process.env.TOKENRY_TEST_SCREENSHOTS;
 const README = ['connect', 'connections', 'operator'];
 
 /// In which light each width is looked at by axe. What is next to what differs by width, and colours by light.
-const LOOKED_AT = { phone: 'dark', desktop: 'light' };
+const LOOKED_AT = { phone: ['dark'], tablet: ['light'], desktop: ['light', 'dark'] };
 
 export async function walkTour(trip, part) {
   const house = await trip.step('furnish', () => furnish(trip));
@@ -28,7 +28,7 @@ export async function walkTour(trip, part) {
       visitor.at = stop.name;
       for (const [width, [w, h]] of Object.entries(WIDTHS)) {
         await visitor.page.setViewportSize({ width: w, height: h });
-        await visitor.page.emulateMedia({ colorScheme: LOOKED_AT[width] ?? 'light' });
+        await visitor.page.emulateMedia({ colorScheme: LOOKED_AT[width][0] });
         try {
           await stop.see(visitor);
         } catch (error) {
@@ -41,8 +41,10 @@ export async function walkTour(trip, part) {
           await photograph(visitor.page, stop.name, w);
           continue;
         }
-        if (!LOOKED_AT[width]) continue;
-        problems.push(...(await violations(visitor.page)).map((what) => `${stop.name} at ${w} px, ${LOOKED_AT[width]}: ${what}`));
+        for (const colorScheme of LOOKED_AT[width]) {
+          await visitor.page.emulateMedia({ colorScheme });
+          problems.push(...(await violations(visitor.page)).map((what) => `${stop.name} at ${w} px, ${colorScheme}: ${what}`));
+        }
       }
     });
   }

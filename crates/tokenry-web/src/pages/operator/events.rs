@@ -10,12 +10,12 @@ use tokenry_broker::{AuditLine, BrokerError, EventFilter, EventsPage};
 use tokenry_model::{Action, AuditOutcome};
 
 use super::{frame, query};
-use crate::error::ApiError;
 use crate::pages::error::PageError;
 use crate::pages::frame::Frame;
 use crate::pages::gate::{Visit, Who};
+use crate::pages::page;
 use crate::pages::routes::Page;
-use crate::pages::{page, sentence};
+use crate::pages::words::Said;
 
 /// How many events a page lists.
 const PAGE: i64 = 50;
@@ -70,7 +70,7 @@ async fn list(visit: Visit, asked: Asking) -> Result<Response, PageError> {
     let (events, problem) = match visit.app.broker.list_events(visit.claims()?, &filter, PAGE).await {
         Ok(events) => (events, None),
         Err(error @ BrokerError::Field { .. }) => {
-            (EventsPage { lines: Vec::new(), next: None }, Some(ApiError::from(error)))
+            (EventsPage { lines: Vec::new(), next: None }, Some(Said::of(&visit.language, &error)))
         }
         Err(error) => return Err(error.into()),
     };
@@ -91,7 +91,7 @@ async fn list(visit: Visit, asked: Asking) -> Result<Response, PageError> {
         actions: Action::ALL.iter().map(|action| action.as_str()).collect(),
         outcomes: AuditOutcome::ALL.iter().map(|outcome| outcome.as_str()).collect(),
         next,
-        problem: problem.map(|problem| sentence(problem.message())),
+        problem: problem.map(|said| said.text),
         asked,
     };
     let status = if template.problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };

@@ -9,12 +9,12 @@ use tokenry_broker::{BrokerError, KeyStatus};
 use tokenry_model::Timestamp;
 
 use super::{frame, grouped, share};
-use crate::error::ApiError;
 use crate::pages::error::PageError;
 use crate::pages::frame::Frame;
 use crate::pages::gate::{Visit, Who};
+use crate::pages::page;
 use crate::pages::routes::Page;
-use crate::pages::{page, sentence};
+use crate::pages::words::Said;
 
 pub(super) fn routes() -> Vec<Page> {
     vec![
@@ -65,7 +65,7 @@ async fn look(visit: Visit) -> Result<Response, PageError> {
     show(&visit, None).await
 }
 
-async fn show(visit: &Visit, problem: Option<ApiError>) -> Result<Response, PageError> {
+async fn show(visit: &Visit, problem: Option<Said>) -> Result<Response, PageError> {
     let status = visit.app.broker.key_status(visit.claims()?).await?;
     let all = status.sealed();
     let current = status.keys.iter().filter(|key| key.is_current).map(|key| status.sealed_with(key.id)).sum();
@@ -88,7 +88,7 @@ async fn show(visit: &Visit, problem: Option<ApiError>) -> Result<Response, Page
         until: KeyStatus::verifies_until(key),
     });
     let (code, problem) = match problem {
-        Some(problem) => (problem.status(), Some(sentence(problem.message()))),
+        Some(said) => (said.status, Some(said.text)),
         None => (StatusCode::OK, None),
     };
     let template = KeysPage {
@@ -106,7 +106,7 @@ async fn show(visit: &Visit, problem: Option<ApiError>) -> Result<Response, Page
 async fn rotate(visit: Visit) -> Result<Response, PageError> {
     match visit.app.broker.rotate_key(visit.claims()?).await {
         Ok(_) => Ok(visit.go("/operator/keys?done=key-rotated")),
-        Err(error @ BrokerError::Keys { .. }) => show(&visit, Some(error.into())).await,
+        Err(error @ BrokerError::Keys { .. }) => show(&visit, Some(Said::of(&visit.language, &error))).await,
         Err(error) => Err(error.into()),
     }
 }
@@ -115,7 +115,7 @@ async fn retire(visit: Visit, id: Result<Path<u32>, PathRejection>) -> Result<Re
     let Ok(Path(id)) = id else { return Err(PageError::NotFound) };
     match visit.app.broker.retire_key(visit.claims()?, id).await {
         Ok(()) => Ok(visit.go("/operator/keys?done=key-retired")),
-        Err(error @ BrokerError::Keys { .. }) => show(&visit, Some(error.into())).await,
+        Err(error @ BrokerError::Keys { .. }) => show(&visit, Some(Said::of(&visit.language, &error))).await,
         Err(error) => Err(error.into()),
     }
 }

@@ -10,12 +10,12 @@ use tokenry_broker::{BrokerError, Person};
 use tokenry_model::UserId;
 
 use super::{frame, query, read};
-use crate::error::ApiError;
 use crate::pages::error::PageError;
 use crate::pages::frame::Frame;
 use crate::pages::gate::{Visit, Who};
+use crate::pages::page;
 use crate::pages::routes::Page;
-use crate::pages::{page, sentence};
+use crate::pages::words::Said;
 
 /// How many users a page lists.
 const PAGE: usize = 50;
@@ -56,7 +56,7 @@ async fn list(visit: Visit, asked: Asking) -> Result<Response, PageError> {
     show(&visit, asked.map(|Query(asked)| asked).unwrap_or_default(), None).await
 }
 
-async fn show(visit: &Visit, asked: Asked, problem: Option<ApiError>) -> Result<Response, PageError> {
+async fn show(visit: &Visit, asked: Asked, problem: Option<Said>) -> Result<Response, PageError> {
     let q: String = asked.q.trim().chars().take(64).collect();
     let most = i64::try_from(PAGE).unwrap_or(i64::MAX) + 1;
     let mut people = visit.app.broker.list_people(visit.claims()?, &q, asked.after, most).await?;
@@ -66,7 +66,7 @@ async fn show(visit: &Visit, asked: Asked, problem: Option<ApiError>) -> Result<
         query(&[("q", &q), ("after", &last)])
     });
     let (status, problem) = match problem {
-        Some(problem) => (problem.status(), Some(sentence(problem.message()))),
+        Some(said) => (said.status, Some(said.text)),
         None => (StatusCode::OK, None),
     };
     let own_id = visit.person()?.user.id.get();
@@ -101,7 +101,9 @@ async fn role(
             Ok(visit.go("/account?done=role-changed"))
         }
         Ok(()) => Ok(visit.go("/operator/users?done=role-changed")),
-        Err(error @ BrokerError::Field { .. }) => show(&visit, Asked::default(), Some(error.into())).await,
+        Err(error @ BrokerError::Field { .. }) => {
+            show(&visit, Asked::default(), Some(Said::of(&visit.language, &error))).await
+        }
         Err(BrokerError::NoSuchUser) => Err(PageError::NotFound),
         Err(error) => Err(error.into()),
     }

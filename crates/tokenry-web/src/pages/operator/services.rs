@@ -14,14 +14,16 @@ use tokenry_model::{SecretString, Timestamp};
 
 use super::settings::{Row, row};
 use super::{frame, query, read};
-use crate::error::ApiError;
 use crate::logos::Sheet;
+use crate::pages::catalogue::categories;
 use crate::pages::error::PageError;
 use crate::pages::frame::{Frame, Section};
 use crate::pages::gate::{Visit, Who};
+use crate::pages::markup::Markup;
+use crate::pages::page;
 use crate::pages::routes::Page;
-use crate::pages::texts::say;
-use crate::pages::{page, sentence};
+use crate::pages::texts::Language;
+use crate::pages::words::Said;
 
 /// How many services a page lists.
 const PAGE: usize = 48;
@@ -104,7 +106,7 @@ async fn list(visit: Visit, asked: Asking) -> Result<Response, PageError> {
     });
     let mut sheet = Sheet::within(usize::MAX);
     let services = services.into_iter().skip(first).take(PAGE);
-    let services: Vec<_> = services.map(|line| line_of(line, &mut sheet)).collect();
+    let services: Vec<_> = services.map(|line| line_of(&visit.language, line, &mut sheet)).collect();
     let template = ServicesPage {
         frame: frame(&visit, "services-title"),
         tab: "services",
@@ -119,13 +121,13 @@ async fn list(visit: Visit, asked: Asking) -> Result<Response, PageError> {
     Ok(page(StatusCode::OK, &template))
 }
 
-fn line_of(line: &ServiceLine, sheet: &mut Sheet) -> Line {
+fn line_of(language: &Language, line: &ServiceLine, sheet: &mut Sheet) -> Line {
     let (state, look) = state_of(&line.set_up, &line.readiness, line.provider.kind());
     Line {
         id: line.provider.id.to_string(),
         name: line.provider.name.clone(),
         logo: sheet.logo(line.provider.id.as_str(), &line.provider.name).html(),
-        about: line.provider.categories().join(", ").replace('_', " "),
+        about: categories(language, line.provider.categories()),
         state,
         look,
     }
@@ -167,7 +169,7 @@ struct ServicePage {
     people: i64,
     /// What is missing besides, and only the configuration can say.
     missing: Vec<String>,
-    why_not: Option<String>,
+    why_not: Option<Markup>,
     configured: Vec<Row>,
     fault: Option<(String, Timestamp)>,
     check: Option<Check>,
@@ -193,7 +195,7 @@ struct CheckLine {
 struct Refused {
     client_id: String,
     at: &'static str,
-    error: ApiError,
+    said: Said,
 }
 
 fn show(
@@ -210,17 +212,19 @@ fn show(
             let besides = what.iter().filter(|what| !of_page.contains(what));
             (besides.map(|what| format!("providers.{}.{what}", provider.id)).collect(), None)
         }
-        Readiness::NotSupported { why, .. } => (Vec::new(), Some(sentence(why))),
+        Readiness::NotSupported { why, .. } => (Vec::new(), Some(Markup::quote(why))),
         _ => (Vec::new(), None),
     };
-    let status = refused.as_ref().map_or(StatusCode::OK, |refused| refused.error.status());
+    let status = refused.as_ref().map_or(StatusCode::OK, |refused| refused.said.status);
     let (client_id, problem_at, problem) = match refused {
-        Some(Refused { client_id, at, error }) => (client_id, at, Some(sentence(error.message()))),
+        Some(Refused { client_id, at, said }) => (client_id, at, Some(said.text)),
         None => (detail.client_id.clone().unwrap_or_default(), "", None),
     };
     let name = provider.name.clone();
     let template = ServicePage {
-        frame: visit.titled(say("operated-title", &[("service", &name)])).at(Section::Operator),
+        frame: visit
+            .titled(visit.language.say("operated-title", &[("service", &name)]))
+            .at(Section::Operator),
         tab: "services",
         id: provider.id.to_string(),
         state,
@@ -229,7 +233,7 @@ fn show(
         is_configured: detail.set_up == SetUp::Configuration,
         is_kept: detail.client_id.is_some(),
         redirect_uri: detail.redirect_uri.to_string(),
-        redirect_notes: redirect_notes(detail),
+        redirect_notes: redirect_notes(&visit.language, detail),
         docs_url: provider.docs_url().map(ToString::to_string),
         client_id,
         secret_at: detail.secret_at,
@@ -237,9 +241,9 @@ fn show(
         people: detail.people,
         missing,
         why_not,
-        configured: detail.configured.iter().map(row).collect(),
+        configured: detail.configured.iter().map(|configured| row(&visit.language, configured)).collect(),
         fault: detail.health.fault.clone(),
-        check: check.map(checked),
+        check: check.map(|check| checked(&visit.language, check)),
         problem,
         problem_at,
         name,
@@ -247,7 +251,7 @@ fn show(
     page(status, &template)
 }
 
-fn redirect_notes(detail: &ServiceDetail) -> Vec<String> {
+fn redirect_notes(language: &Language, detail: &ServiceDetail) -> Vec<String> {
     let provider = &detail.provider;
     let is_https = detail.redirect_uri.scheme() == "https";
     [
@@ -257,11 +261,11 @@ fn redirect_notes(detail: &ServiceDetail) -> Vec<String> {
     ]
     .into_iter()
     .filter(|(holds, _)| *holds)
-    .map(|(_, key)| say(key, &[("id", &provider.id)]))
+    .map(|(_, key)| language.say(key, &[("id", &provider.id)]))
     .collect()
 }
 
-fn checked(check: &ServiceCheck) -> Check {
+fn checked(language: &Language, check: &ServiceCheck) -> Check {
     let (verdict, look) = match check.verdict() {
         Verdict::Ready => ("check-ready", "good"),
         Verdict::NotReady => ("check-not-ready", "warn"),
@@ -270,10 +274,14 @@ fn checked(check: &ServiceCheck) -> Check {
     };
     let lines = check.probes.iter().map(|probe| {
         let (look, said) = match &probe.outcome {
-            ProbeOutcome::Answered { status } => ("good", say("check-answers", &[("status", status)])),
-            ProbeOutcome::NotFound { status } => ("warn", say("check-not-found", &[("status", status)])),
-            ProbeOutcome::Unreachable { why } => ("bad", say("check-unreachable", &[("why", why)])),
-            ProbeOutcome::Forbidden { why } => ("bad", say("check-forbidden", &[("why", why)])),
+            ProbeOutcome::Answered { status } => {
+                ("good", language.say("check-answers", &[("status", status)]))
+            }
+            ProbeOutcome::NotFound { status } => {
+                ("warn", language.say("check-not-found", &[("status", status)]))
+            }
+            ProbeOutcome::Unreachable { why } => ("bad", language.say("check-unreachable", &[("why", why)])),
+            ProbeOutcome::Forbidden { why } => ("bad", language.say("check-forbidden", &[("why", why)])),
         };
         CheckLine { what: probe.what, url: probe.url.to_string(), look, said }
     });
@@ -344,7 +352,7 @@ async fn refuse(
         _ => return Err(error.into()),
     };
     let detail = detail_of(visit, id).await?;
-    Ok(show(visit, &detail, None, Some(Refused { client_id, at, error: error.into() })))
+    Ok(show(visit, &detail, None, Some(Refused { client_id, at, said: Said::of(&visit.language, &error) })))
 }
 
 async fn test(visit: Visit, id: Id) -> Result<Response, PageError> {

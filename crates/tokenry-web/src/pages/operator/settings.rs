@@ -13,7 +13,7 @@ use crate::pages::frame::Frame;
 use crate::pages::gate::{Visit, Who};
 use crate::pages::page;
 use crate::pages::routes::Page;
-use crate::pages::texts::say;
+use crate::pages::texts::Language;
 
 pub(super) fn routes() -> Vec<Page> {
     vec![Page::get("/operator/settings", Who::Operator, look)]
@@ -38,17 +38,17 @@ pub(super) struct Row {
     pub(super) is_default: bool,
 }
 
-pub(super) fn row(configured: &Configured) -> Row {
+pub(super) fn row(language: &Language, configured: &Configured) -> Row {
     let (value, is_said) = match &configured.value {
-        ConfiguredValue::Nothing => (say("settings-nothing", &[]), false),
-        ConfiguredValue::Secret => (say("settings-secret", &[]), false),
+        ConfiguredValue::Nothing => (language.say("settings-nothing", &[]), false),
+        ConfiguredValue::Secret => (language.say("settings-secret", &[]), false),
         ConfiguredValue::Text(text) => (text.clone(), true),
     };
     let from = match &configured.by {
-        ConfiguredBy::Default => say("settings-from-default", &[]),
-        ConfiguredBy::File(path) => say("settings-from-file", &[("path", path)]),
-        ConfiguredBy::Variable(name) => say("settings-from-variable", &[("name", name)]),
-        ConfiguredBy::Flag(flag) => say("settings-from-flag", &[("flag", flag)]),
+        ConfiguredBy::Default => language.say("settings-from-default", &[]),
+        ConfiguredBy::File(path) => language.say("settings-from-file", &[("path", path)]),
+        ConfiguredBy::Variable(name) => language.say("settings-from-variable", &[("name", name)]),
+        ConfiguredBy::Flag(flag) => language.say("settings-from-flag", &[("flag", flag)]),
     };
     let is_default = configured.by == ConfiguredBy::Default;
     Row { key: configured.key.clone(), value, is_said, from, is_default }
@@ -59,7 +59,7 @@ async fn look(visit: Visit) -> Result<Response, PageError> {
     let mut groups: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     for configured in all.iter() {
         let table = configured.key.rsplit_once('.').map_or("", |(table, _)| table);
-        groups.entry(table.to_owned()).or_default().push(row(configured));
+        groups.entry(table.to_owned()).or_default().push(row(&visit.language, configured));
     }
     let groups = groups.into_iter().collect();
     let template = SettingsPage { frame: frame(&visit, "settings-title"), tab: "settings", groups };
