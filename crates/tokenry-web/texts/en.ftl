@@ -454,6 +454,19 @@ why-not-given-up = it was tried for days
 why-not-queue-full = there was no room to note it
 did-user-create = The operator created the account
 did-password-set = The operator set the password
+did-role-grant = The operator's role was given
+did-role-revoke = The operator's role was taken
+did-setup-claim = The first operator's link was used
+did-sessions-end = An operator ended all sessions
+did-operator-export = The operator exported connections
+did-operator-import = The operator imported connections
+actor-user = somebody
+actor-anonymous = not signed in
+actor-background = the server
+actor-operator = the command line
+outcome-ok = ok
+outcome-refused = refused
+outcome-failed = failed
 
 ## The catalogue
 catalogue-title = Connect

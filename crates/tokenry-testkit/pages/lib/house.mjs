@@ -23,8 +23,7 @@ class House {
   }
 
   async open(who) {
-    const visitor = await this.trip.visitor(this.world);
-    if (this.language) await visitor.context.setExtraHTTPHeaders({ 'accept-language': this.language });
+    const visitor = await this.trip.visitor(this.world, this.language ? { context: { locale: this.language } } : {});
     const names = { ada: 'ada', newcomer: 'newcomer', leaving: 'ada', operator: 'olga' };
     if (who === 'operator') await this.world.run(['user', 'role', 'olga', 'operator']);
     if (names[who]) await signIn(visitor, names[who]);

@@ -81,7 +81,7 @@ export async function addScope(visitor, path, service, account, scope) {
 /// Renames a connection where it stands in the list.
 export async function renameInList(visitor, from, name) {
   await visitor.go('/connections');
-  await visitor.page.locator(`summary[aria-label="Rename ${from}"]`).click();
+  await visitor.page.getByLabel(`Rename ${from}`, { exact: true }).click();
   await visitor.page.getByLabel('Name', { exact: true }).filter({ visible: true }).fill(name);
   await visitor.button('Save the name').filter({ visible: true }).click();
   await visitor.page.getByRole('status').filter({ hasText: 'It has its new name.' }).waitFor();
@@ -104,7 +104,7 @@ export async function askToDelete(visitor, path, name) {
   await open(visitor, 'Delete this connection');
   await visitor.button('Delete it').click();
   await visitor.arrives('/connections');
-  await visitor.reads(/^Being deleted:/);
+  await visitor.reads('Being deleted:');
   await visitor.button(`Undo ${name}`).waitFor();
 }
 

@@ -155,6 +155,8 @@ url = ${at('device_authorization')}
   /// Runs a command of the binary in the server's folder, and gives what it printed.
   async run(args, input = '') {
     const process = new Process(this.scene.tokenry, args, this.env, this.home);
+    // A command may end before it has read what it does not ask for.
+    process.child.stdin.on('error', () => {});
     process.child.stdin.end(input);
     const { status } = await process.ended;
     if (status !== 0) throw new Error(`tokenry ${args.join(' ')} ended with ${status}: ${process.said}`);

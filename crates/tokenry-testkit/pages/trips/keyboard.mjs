@@ -57,11 +57,11 @@ export async function walk(trip) {
   });
   await trip.step('rename in the list', async () => {
     await ada.go('/connections');
-    await press(page, page.locator('summary[aria-label="Rename typed"]'));
+    await press(page, label('Rename typed', { exact: true }));
     await type(page, label('Name', { exact: true }), 'retyped');
     await page.keyboard.press('Enter');
     await ada.link('retyped').waitFor();
-    await press(page, page.locator('summary[aria-label="Rename retyped"]'), 'Space');
+    await press(page, label('Rename retyped', { exact: true }), 'Space');
     await type(page, label('Name', { exact: true }), 'typed');
     await press(page, ada.button('Save the name'));
     await ada.link('typed').waitFor();

@@ -90,6 +90,12 @@ fn what(action: &str) -> Option<&'static str> {
         "user.access" => "did-access",
         "operator.user_create" => "did-user-create",
         "operator.password_set" => "did-password-set",
+        "operator.role_grant" => "did-role-grant",
+        "operator.role_revoke" => "did-role-revoke",
+        "operator.setup_claim" => "did-setup-claim",
+        "operator.sessions_end" => "did-sessions-end",
+        "operator.export" => "did-operator-export",
+        "operator.import" => "did-operator-import",
         _ => return None,
     })
 }

@@ -17,7 +17,7 @@ export function person(house) {
     at('GET /connections', 'connections-not-found', 'ada', '/connections?q=there-is-none'),
     unfolding('GET /connections', 'connections-renaming', 'ada', async (visitor) => {
       await visitor.go('/connections');
-      await visitor.page.locator('summary[aria-label="Rename Photo backup"]').click();
+      await visitor.page.getByLabel('Rename Photo backup', { exact: true }).click();
       await visitor.button('Save the name').filter({ visible: true }).waitFor();
     }),
     at('GET /connections/{id}', 'connection', 'ada', see(connections.sandbox)),

@@ -57,8 +57,8 @@ pub enum TextsError {
 }
 
 /// What words of lists that may grow are called by: a language may have a text for more of them than English.
-pub(super) const LISTS: [&str; 6] =
-    ["category-", "credential-", "kept-", "scope-", "setting-title-", "why-not-"];
+pub(super) const LISTS: [&str; 8] =
+    ["actor-", "category-", "credential-", "kept-", "outcome-", "scope-", "setting-title-", "why-not-"];
 
 /// The texts of English, each with the variables that it is given.
 static ENGLISH: LazyLock<BTreeMap<String, BTreeSet<String>>> =
