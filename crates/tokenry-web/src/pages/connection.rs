@@ -95,7 +95,7 @@ pub(super) struct Older {
 }
 
 #[derive(Deserialize)]
-struct Name {
+struct Renaming {
     #[serde(default)]
     name: String,
     /// Whether the form is one of the list, and which part of that was shown.
@@ -252,7 +252,11 @@ fn show_leaving(visit: &Visit, leaving: &Leaving) -> Response {
     page(StatusCode::OK, &template)
 }
 
-async fn rename(visit: Visit, Path(id): Path<String>, Form(form): Form<Name>) -> Result<Response, PageError> {
+async fn rename(
+    visit: Visit,
+    Path(id): Path<String>,
+    Form(form): Form<Renaming>,
+) -> Result<Response, PageError> {
     let id = id_of(&id)?;
     let claims = visit.claims()?;
     let search = Search { q: form.q, state: form.state, after: form.after };

@@ -64,7 +64,7 @@ fn show(
     offer: &Offer,
     waiting: &Waiting,
     is_pending: bool,
-    problem: Option<Said>,
+    problem: Option<&Said>,
 ) -> Response {
     let title = visit.language.say("device-title", &[("service", &offer.name)]);
     let address = Url::parse(&waiting.address).ok().and_then(|url| outward(&url)).unwrap_or_default();
@@ -76,9 +76,9 @@ fn show(
         code: &waiting.code,
         address: &address,
         is_pending,
-        problem: problem.as_ref().map(|said| said.text.as_str()),
+        problem: problem.map(|said| said.text.as_str()),
     };
-    Said::page(problem.as_ref(), &template)
+    Said::page(problem, &template)
 }
 
 /// Asks how it is getting on.
@@ -110,7 +110,7 @@ fn not_now(
     }
     let said = Said::of(&visit.language, &error);
     if said.status.is_server_error() || said.status == StatusCode::TOO_MANY_REQUESTS {
-        return Ok(show(visit, offer, waiting, false, Some(said)));
+        return Ok(show(visit, offer, waiting, false, Some(&said)));
     }
     Err(error.into())
 }

@@ -123,7 +123,7 @@ async fn look(visit: Visit, Path(word): Path<String>) -> Result<Response, PageEr
     Ok(show(&visit, offer_of(&visit, &word).await?, &Sent::default(), None))
 }
 
-fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<Said>) -> Response {
+fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<&Said>) -> Response {
     let mut sheet = Sheet::within(usize::MAX);
     let logo = sheet.logo(offer.id.as_str(), &offer.name).html();
     let is_closed = matches!(offer.way, Way::NotSetUp { .. } | Way::PasteOnly { .. });
@@ -170,9 +170,9 @@ fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<Said>) -> Resp
         credential_url: offer.credential_url.as_ref().and_then(outward),
         docs_url: offer.docs_url.as_ref().and_then(outward),
         given_name: sent.text("name").to_owned(),
-        problem: problem.as_ref().map(|said| said.text.clone()),
+        problem: problem.map(|said| said.text.clone()),
     };
-    Said::page(problem.as_ref(), &template)
+    Said::page(problem, &template)
 }
 
 /// An address that a page may lead to.
@@ -229,7 +229,7 @@ async fn connect(
             | BrokerError::Vault(_)
             | BrokerError::Internal(_)),
         ) => Err(error.into()),
-        Err(error) => Ok(show(&visit, offer, &sent, Some(Said::of(&visit.language, &error)))),
+        Err(error) => Ok(show(&visit, offer, &sent, Some(&Said::of(&visit.language, &error)))),
     }
 }
 
