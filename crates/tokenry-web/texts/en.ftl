@@ -422,7 +422,6 @@ operator-until = until
 operator-refreshes = Refreshes by service
 operator-refreshes-none = Nothing was refreshed, and nothing is due.
 operator-counted = Counted since
-operator-counted-cut = There was so much that only the newest entries of the log are counted: since
 operator-well = { $share } % of them went well.
 operator-overdue = ({ $count } overdue)
 operator-col-service = Service

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
-use tokenry_broker::{Overview, ProviderOverview};
+use tokenry_broker::{HourOverview, Overview, ProviderOverview};
 use tokenry_model::Timestamp;
 
 use super::{frame, grouped, share};
@@ -37,7 +37,6 @@ struct OverviewPage {
     providers: Vec<Row>,
     attention: Vec<Attention>,
     since: Timestamp,
-    is_cut: bool,
     is_new: bool,
 }
 
@@ -95,7 +94,6 @@ async fn overview(visit: Visit) -> Result<Response, PageError> {
         attention: found.providers.iter().flat_map(|it| attention(it, found.now)).collect(),
         is_new: found.connections == 0 && found.providers.is_empty(),
         since: found.counted_since,
-        is_cut: found.is_cut,
         providers: rows(&found),
     };
     Ok(page(StatusCode::OK, &template))
@@ -129,15 +127,15 @@ fn rows(found: &Overview) -> Vec<Row> {
 }
 
 /// The hours as bars, the highest as high as the chart. What happened at all can be seen.
-fn bars(hours: &[(i64, i64)]) -> Vec<Bar> {
-    let most = hours.iter().map(|(done, failed)| done + failed).max().unwrap_or_default().max(1);
+fn bars(hours: &[HourOverview]) -> Vec<Bar> {
+    let most = hours.iter().map(|hour| hour.done + hour.failed).max().unwrap_or_default().max(1);
     let high = |count: i64| match count {
         0 => 0,
         count => (count.saturating_mul(HEIGHT) / most).max(2),
     };
-    let bar = |(at, (done, failed)): (i64, &(i64, i64))| {
-        let bad = high(*failed);
-        let good = high(*done).min(HEIGHT - bad);
+    let bar = |(at, hour): (i64, &HourOverview)| {
+        let bad = high(hour.failed);
+        let good = high(hour.done).min(HEIGHT - bad);
         let top = HEIGHT - good;
         Bar { x: at * STEP, width: BAR, good: (top, good), bad: (top - bad, bad) }
     };
@@ -179,7 +177,8 @@ mod tests {
 
     #[test]
     fn bars_stay_inside_the_chart_and_a_single_failure_can_be_seen() {
-        let bars = bars(&[(0, 0), (1000, 1), (500, 500), (3, 0)]);
+        let hour = |(done, failed)| HourOverview { done, failed, held: false };
+        let bars = bars(&[(0, 0), (1000, 1), (500, 500), (3, 0)].map(hour));
         assert_eq!((bars[0].good.1, bars[0].bad.1), (0, 0));
         assert_eq!(bars[1].bad.1, 2);
         assert!(bars[3].good.1 >= 2);
