@@ -425,10 +425,24 @@ operator-counted = Counted since
 operator-well = { $share } % of them went well.
 operator-overdue = ({ $count } overdue)
 operator-col-service = Service
-operator-col-hours = Last 24 hours
+operator-chart = { $held ->
+    [0] Refreshes were not held back in the last 24 hours.
+    [one] Refreshes were held back in one of the last 24 hours.
+   *[other] Refreshes were held back in { $held } of the last 24 hours.
+  } { $soon ->
+    [0] None becomes due within the next hour.
+    [one] One becomes due within the next hour.
+   *[other] { $soon } become due within the next hour.
+  }
+operator-legend-done = Done, one bar for each of the last 24 hours
+operator-legend-failed = Failed, striped, on top of what was done
+operator-legend-held = Held back, a strip below each hour in which the service refused everybody or asked to be left alone
+operator-legend-coming = Due in each of the next 24 hours, behind the line that is now; each connection once, at its next refresh
+operator-col-hours = Last and next 24 hours
 operator-col-done = Done
 operator-col-failed = Failed
-operator-col-due = Due
+operator-col-due = Due now
+operator-col-coming = Due in 24 hours
 operator-col-state = State
 operator-state-well = All is well
 operator-state-fault = Registration refused

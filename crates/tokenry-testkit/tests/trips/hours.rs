@@ -7,7 +7,8 @@ use serde_json::json;
 use tokenry_broker::{Claims, HourOverview, ProviderOverview};
 use tokenry_model::{Clock as _, ExposeSecret as _, ProviderId, SecretString};
 use tokenry_sandbox::{Fault, FaultKind};
-use tokenry_testkit::app::{TestApp, TestUser};
+use tokenry_testkit::app::{PASSWORD, TestApp, TestUser};
+use tokenry_testkit::browser::{Browser, Page};
 
 use crate::world::{PAST_EXPIRY, World};
 
@@ -42,6 +43,16 @@ async fn operates(app: &TestApp, user: &TestUser) -> Claims {
     let token = setup.url.expose_secret().rsplit('/').next().unwrap().to_owned();
     broker.claim_setup_link(&claims, &SecretString::from(token)).await.unwrap();
     claims
+}
+
+/// The overview as an operator of this name sees it who has just signed in.
+async fn overview_of(app: &TestApp, name: &str) -> Page {
+    let mut browser = Browser::new();
+    let page = browser.get(format!("{}/sign-in?next=/operator", app.base())).await;
+    let form = page.form_with("password").unwrap();
+    let page = browser.submit(&form, &[("username", name), ("password", PASSWORD)]).await;
+    assert_eq!((page.status, page.url.path()), (StatusCode::OK, "/operator"), "{}", page.body);
+    page
 }
 
 /// What is said of the sandbox.
@@ -167,4 +178,36 @@ async fn what_becomes_due_is_told_by_the_hour_until_its_time_has_come() {
     world.app.clock.advance(Duration::from_hours(1));
     let seen = of_sandbox(&world.app, &claims).await;
     assert_eq!((seen.due, coming(&seen)), (1, vec![(3, 1)]));
+}
+
+#[tokio::test]
+async fn the_overview_draws_a_day_behind_and_a_day_ahead_and_says_the_rest_in_words() {
+    let world = world().await;
+    let user = world.app.user("ada").await;
+    operates(&world.app, &user).await;
+    let id = world.connect(&user, "grace").await;
+    let page = overview_of(&world.app, "ada").await;
+    let says = |page: &Page, words: &str| {
+        assert!(page.body.contains(words), "it does not say {words}: {}", page.body);
+    };
+    says(&page, "Refreshes were not held back in the last 24 hours. One becomes due within the next hour.");
+    says(&page, r#"<path class="next" d="M126.5 28v-28h3v28z"/>"#);
+
+    world.app.clock.advance(PAST_EXPIRY);
+    world.sandbox.inject(answers(429, Some(60)));
+    user.get_token(id).await.expect_error(503, "provider_unavailable");
+    world.app.server().broker().do_chores().await;
+    world.app.clock.advance(Duration::from_hours(1));
+    user.token_of(id).await;
+    let page = overview_of(&world.app, "ada").await;
+    says(
+        &page,
+        "Refreshes were held back in one of the last 24 hours. One becomes due within the next hour.",
+    );
+    // The hour that has begun is the last before the line, and the strip is below the one before.
+    says(&page, r#"<path class="ok" d="M115 28v-28h4v28z"/>"#);
+    says(&page, r#"<path class="held" d="M110 31h5v4h-5z"/>"#);
+    assert!(page.body.contains(r#"<path class="no" d="M110 27v-2h4v2z"#), "{}", page.body);
+    // The policy allows no style in the page.
+    assert!(!page.body.contains("style="), "{}", page.body);
 }

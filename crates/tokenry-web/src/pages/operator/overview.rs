@@ -3,20 +3,16 @@
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
-use tokenry_broker::{HourOverview, Overview, ProviderOverview};
+use tokenry_broker::{Overview, ProviderOverview};
 use tokenry_model::Timestamp;
 
+use super::chart::Chart;
 use super::{frame, grouped, share};
 use crate::pages::error::PageError;
 use crate::pages::frame::Frame;
 use crate::pages::gate::{Visit, Who};
 use crate::pages::page;
 use crate::pages::routes::Page;
-
-/// How high and wide a chart is, and the room of one of its 24 bars.
-const HEIGHT: i64 = 28;
-const STEP: i64 = 5;
-const BAR: i64 = 4;
 
 pub(super) fn routes() -> Vec<Page> {
     vec![Page::get("/operator", Who::Operator, overview)]
@@ -44,7 +40,10 @@ struct OverviewPage {
 struct Row {
     id: String,
     name: String,
-    bars: Vec<Bar>,
+    chart: Chart,
+    /// How many become due within the next hour, and the next day.
+    soon: String,
+    coming: String,
     done: String,
     failed: String,
     has_failed: bool,
@@ -54,16 +53,6 @@ struct Row {
     /// The key of what is said of it, and how it looks.
     state: &'static str,
     look: &'static str,
-}
-
-/// One hour of a chart, from the top of the drawing.
-struct Bar {
-    x: i64,
-    width: i64,
-    /// What went well: where it begins, and how high it is.
-    good: (i64, i64),
-    /// What did not, above that.
-    bad: (i64, i64),
 }
 
 /// Something that a person has to look at.
@@ -109,10 +98,13 @@ fn rows(found: &Overview) -> Vec<Row> {
             () if it.failed > it.done => ("operator-state-failing", "warn"),
             () => ("operator-state-well", "good"),
         };
+        let chart = Chart::of(it);
         Row {
             id: it.id.clone(),
             name: it.name.clone(),
-            bars: bars(&it.hours),
+            soon: grouped(chart.soon),
+            coming: grouped(it.coming.iter().sum()),
+            chart,
             done: grouped(it.done),
             failed: grouped(it.failed),
             has_failed: it.failed > 0,
@@ -124,22 +116,6 @@ fn rows(found: &Overview) -> Vec<Row> {
         }
     };
     found.providers.iter().map(row).collect()
-}
-
-/// The hours as bars, the highest as high as the chart. What happened at all can be seen.
-fn bars(hours: &[HourOverview]) -> Vec<Bar> {
-    let most = hours.iter().map(|hour| hour.done + hour.failed).max().unwrap_or_default().max(1);
-    let high = |count: i64| match count {
-        0 => 0,
-        count => (count.saturating_mul(HEIGHT) / most).max(2),
-    };
-    let bar = |(at, hour): (i64, &HourOverview)| {
-        let bad = high(hour.failed);
-        let good = high(hour.done).min(HEIGHT - bad);
-        let top = HEIGHT - good;
-        Bar { x: at * STEP, width: BAR, good: (top, good), bad: (top - bad, bad) }
-    };
-    (0..).zip(hours).map(bar).collect()
 }
 
 /// What is about to break at a provider, or has.
@@ -169,22 +145,4 @@ fn attention(it: &ProviderOverview, now: Timestamp) -> Vec<Attention> {
         }
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bars_stay_inside_the_chart_and_a_single_failure_can_be_seen() {
-        let hour = |(done, failed)| HourOverview { done, failed, held: false };
-        let bars = bars(&[(0, 0), (1000, 1), (500, 500), (3, 0)].map(hour));
-        assert_eq!((bars[0].good.1, bars[0].bad.1), (0, 0));
-        assert_eq!(bars[1].bad.1, 2);
-        assert!(bars[3].good.1 >= 2);
-        for bar in bars {
-            assert!(bar.bad.0 >= 0 && bar.bad.0 + bar.bad.1 == bar.good.0, "bad stands on good");
-            assert_eq!(bar.good.0 + bar.good.1, HEIGHT, "good stands on the ground");
-        }
-    }
 }
