@@ -18,7 +18,7 @@ const BATCH: i64 = 20;
 
 impl Broker {
     /// Does the chores until `stop` ends: deletes and revocations that are due, grants that nobody claimed, flows and counts that are old,
-    /// what is known of uses, and how things stand.
+    /// what is known of uses, how refreshes went, and how things stand.
     pub async fn run_chores(&self, stop: impl Future<Output = ()> + Send) {
         let mut stop = std::pin::pin!(stop);
         loop {
@@ -57,6 +57,8 @@ impl Broker {
             tracing::error!(%error, "old rows could not be taken out of the audit log");
         }
         self.write_uses().await?;
+        self.write_hours().await?;
+        self.forget_old_hours().await?;
         self.take_stock().await
     }
 

@@ -16,6 +16,7 @@ use url::Url;
 
 use crate::audit::Audit;
 use crate::error::BrokerError;
+use crate::hours::Hours;
 use crate::keys::{Keys, unlock};
 use crate::links::Embedding;
 use crate::metrics::Metrics;
@@ -135,6 +136,8 @@ pub struct Inner {
     pub(crate) renewing: Renewing,
     /// When tokens were handed out, until it is written down.
     pub(crate) used: Used,
+    /// How refreshes went, until it is written down.
+    pub(crate) hours: Hours,
     /// When providers gave tokens, and what they last said against this server.
     pub(crate) successes: Successes,
     pub(crate) faults: Faults,
@@ -204,6 +207,7 @@ impl Broker {
             waiting: Mutex::new(HashMap::new()),
             renewing: Mutex::default(),
             used: Mutex::default(),
+            hours: Hours::default(),
             successes: Successes::default(),
             faults: Faults::default(),
             tasks: TaskTracker::new(),
@@ -242,6 +246,9 @@ impl Broker {
         self.tasks.wait().await;
         if let Err(error) = self.write_uses().await {
             tracing::warn!(%error, "when tokens were last used could not be written down");
+        }
+        if let Err(error) = self.write_hours().await {
+            tracing::warn!(%error, "how the last refreshes went could not be written down");
         }
         self.end_audit().await;
         if let Err(error) = self.let_go().await {

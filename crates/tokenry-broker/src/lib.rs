@@ -18,6 +18,7 @@ mod fields;
 #[doc(hidden)]
 pub mod fuzz;
 mod grants;
+mod hours;
 mod import;
 mod key_admin;
 mod keys;
@@ -63,7 +64,7 @@ pub use links::{
 };
 pub use metrics::Metrics;
 pub use offers::{Offer, ScopeOffer, SettingOffer, Way};
-pub use overview::{EventFilter, EventsPage, Overview, ProviderOverview};
+pub use overview::{EventFilter, EventsPage, HourOverview, Overview, ProviderOverview};
 pub use portable::{ExportSecret, ExportWanted, Exported, ImportedFile, OwnExport, PortableError};
 pub use problem::Problem;
 pub use refresh::HandedOut;

@@ -9,15 +9,14 @@ use tokenry_store::EventsWanted;
 use crate::audit::{AuditLine, Note};
 use crate::boot::Broker;
 use crate::error::BrokerError;
+use crate::hours::{HOUR, hour_of};
 use crate::key_admin::{KeyAdmin, KeyError, KeyStatus};
 use crate::problem::Problem;
 use crate::renewals::UNREAD;
 use crate::sessions::Claims;
 
-/// How many hours the figures look back, with the one that has begun.
-const HOURS: usize = 24;
-/// How many of the newest rows of the audit log are counted: as many as a page can wait for.
-const MOST_ROWS: i64 = 50_000;
+/// How many hours the figures look back, with the one that has begun; and ahead.
+const HOURS: u32 = 24;
 /// How many rows of the audit log are looked at for one page of events.
 const LOOKED_AT: i64 = 200_000;
 
@@ -28,12 +27,21 @@ pub struct Overview {
     pub connections: i64,
     /// Providers that something is to be said of, by their names.
     pub providers: Vec<ProviderOverview>,
-    /// From when on refreshes are counted. The log may not reach back for a whole day within what is counted.
+    /// From when on refreshes are counted here: when the first hour began.
     pub counted_since: Timestamp,
-    /// Whether that is later than a day ago.
-    pub is_cut: bool,
     /// Now.
     pub now: Timestamp,
+}
+
+/// How refreshes went at one provider within an hour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HourOverview {
+    /// How many went well.
+    pub done: i64,
+    /// How many did not.
+    pub failed: i64,
+    /// Whether they were held back at any time in it: by a circuit, a fault of the registration, or a pause.
+    pub held: bool,
 }
 
 /// How things stand at one provider.
@@ -51,8 +59,10 @@ pub struct ProviderOverview {
     pub done: i64,
     /// See there.
     pub failed: i64,
-    /// The same by the hour, the oldest first: 24 of them.
-    pub hours: Vec<(i64, i64)>,
+    /// The same by the hour, the oldest first: 24 of them, the last of which has begun.
+    pub hours: Vec<HourOverview>,
+    /// How many connections become due within each of the next 24 hours from now.
+    pub coming: Vec<i64>,
     /// How many connections must be connected again.
     pub reconnect: i64,
     /// How many are set aside.
@@ -96,17 +106,20 @@ impl Broker {
     /// [`BrokerError::OperatorOnly`].
     pub async fn overview(&self, claims: &Claims) -> Result<Overview, BrokerError> {
         self.operator(claims).await?;
+        if let Err(error) = self.write_hours().await {
+            tracing::warn!(%error, "the overview is shown without what waits to be written");
+        }
         let catalogue = self.current_catalogue().await?;
         let now = self.clock.now();
-        let hour = |at: Timestamp| at.micros().div_euclid(3_600_000_000);
-        let first_hour = hour(now) - i64::try_from(HOURS).unwrap_or_default() + 1;
-        let since = Timestamp::from_micros(first_hour * 3_600_000_000);
+        let this_hour = hour_of(now);
+        let since = this_hour.minus(HOUR * (HOURS - 1));
         let mut all: BTreeMap<String, ProviderOverview> = BTreeMap::new();
         let mut at = |id: &str, change: &mut dyn FnMut(&mut ProviderOverview)| {
             let entry = all.entry(id.to_owned()).or_insert_with(|| ProviderOverview {
                 id: id.to_owned(),
                 name: catalogue.find(id).map_or_else(|| id.to_owned(), |known| known.name.clone()),
-                hours: vec![(0, 0); HOURS],
+                hours: vec![HourOverview::default(); HOURS as usize],
+                coming: vec![0; HOURS as usize],
                 ..ProviderOverview::default()
             });
             change(entry);
@@ -124,15 +137,21 @@ impl Broker {
                 _ => {}
             });
         }
-        let (happened, oldest) = self.store.list_happened(Action::Refresh.as_str(), since, MOST_ROWS).await?;
-        for each in happened {
-            at(&each.provider, &mut |it| {
-                let place = usize::try_from(hour(each.hour) - first_hour).unwrap_or(usize::MAX);
-                let Some((done, failed)) = it.hours.get_mut(place) else { return };
-                let (sum, part) =
-                    if each.outcome == "ok" { (&mut it.done, done) } else { (&mut it.failed, failed) };
-                *sum += each.times;
-                *part += each.times;
+        for counted in self.store.list_refresh_hours(since, this_hour).await? {
+            let place = counted.hour.since(since).as_secs() / HOUR.as_secs();
+            at(counted.provider.as_str(), &mut |it| {
+                let Some(hour) = usize::try_from(place).ok().and_then(|at| it.hours.get_mut(at)) else {
+                    return;
+                };
+                *hour = HourOverview { done: counted.done, failed: counted.failed, held: counted.held };
+                (it.done, it.failed) = (it.done + counted.done, it.failed + counted.failed);
+            });
+        }
+        for coming in self.store.list_coming(now, HOURS).await? {
+            at(coming.provider.as_str(), &mut |it| {
+                if let Some(hour) = usize::try_from(coming.hour).ok().and_then(|at| it.coming.get_mut(at)) {
+                    *hour = coming.count;
+                }
             });
         }
         for (id, health) in self.store.list_health().await? {
@@ -145,13 +164,10 @@ impl Broker {
         }
         let mut providers: Vec<_> = all.into_values().collect();
         providers.sort_by_key(|it| it.name.to_lowercase());
-        let head = self.store.find_audit_head().await?;
-        let cut = oldest.filter(|_| head.seq - head.kept_seq >= MOST_ROWS);
         Ok(Overview {
             connections: self.store.count_all_connections().await?,
             providers,
-            is_cut: cut.is_some_and(|oldest| oldest > since),
-            counted_since: cut.unwrap_or(since).max(since),
+            counted_since: since,
             now,
         })
     }

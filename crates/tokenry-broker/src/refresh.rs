@@ -373,7 +373,7 @@ impl Broker {
         Err(BrokerError::ReconnectRequired { reason })
     }
 
-    /// Counts how a refresh ended, and notes it.
+    /// Counts how a refresh ended, and notes it. What is good for the log is good for the charts.
     pub(crate) fn refreshed(&self, connection: &Connection, outcome: &'static str) {
         self.metrics.refreshed(connection.provider.as_str(), outcome);
         let (ended, reason) = match outcome {
@@ -383,6 +383,7 @@ impl Broker {
             "reconnect_required" => (AuditOutcome::Refused, Some(outcome)),
             _ => (AuditOutcome::Failed, Some(outcome)),
         };
+        self.count_refresh(&connection.provider, ended == AuditOutcome::Ok);
         self.note_passing(Note::background(Action::Refresh, connection), ended, reason);
     }
 

@@ -19,19 +19,6 @@ pub struct Troubled {
     pub count: i64,
 }
 
-/// How often something ended in one way at a provider, within an hour.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Happened {
-    /// The provider's id.
-    pub provider: String,
-    /// How it ended.
-    pub outcome: String,
-    /// When the hour begins.
-    pub hour: Timestamp,
-    /// How often.
-    pub times: i64,
-}
-
 /// A user, and how many connections they have.
 #[derive(Debug, Clone)]
 pub struct ListedUser {
@@ -86,39 +73,6 @@ impl Store {
         let rows: Vec<(String, String, i64)> =
             on!(self, read, |pool| sqlx::query_as(sql).fetch_all(pool).await)?;
         Ok(rows.into_iter().map(|(provider, state, count)| Troubled { provider, state, count }).collect())
-    }
-
-    /// How often an action ended in which way at which provider, hour by hour since `since`, as far as the last `most` rows of
-    /// the audit log reach back. Returns the time of the oldest row that was looked at, too.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database is away.
-    pub async fn list_happened(
-        &self,
-        action: &str,
-        since: Timestamp,
-        most: i64,
-    ) -> Result<(Vec<Happened>, Option<Timestamp>), StoreError> {
-        let sql = "SELECT provider, outcome, last_at - (last_at % 3600000000), CAST(SUM(times) AS BIGINT) FROM audit_log \
-                   WHERE seq > $1 AND action = $2 AND last_at >= $3 AND provider IS NOT NULL \
-                   GROUP BY provider, outcome, last_at - (last_at % 3600000000) ORDER BY 1, 3, 2";
-        let oldest = "SELECT at FROM audit_log WHERE seq > $1 ORDER BY seq LIMIT 1";
-        let after = self.find_audit_head().await?.seq.saturating_sub(most);
-        let rows: Vec<(String, String, i64, i64)> = on!(self, read, |pool| sqlx::query_as(sql)
-            .bind(after)
-            .bind(action)
-            .bind(since.micros())
-            .fetch_all(pool)
-            .await)?;
-        let first: Option<(i64,)> =
-            on!(self, read, |pool| sqlx::query_as(oldest).bind(after).fetch_optional(pool).await)?;
-        let read = |(provider, outcome, hour, times)| Happened {
-            provider,
-            outcome,
-            hour: Timestamp::from_micros(hour),
-            times,
-        };
-        Ok((rows.into_iter().map(read).collect(), first.map(|(at,)| Timestamp::from_micros(at))))
     }
 
     /// Users with an id above `after` whose name begins with `prefix` (in small letters), oldest first, at most `limit`.

@@ -586,25 +586,36 @@ operator-failed = Not refreshed
 operator-reconnect = To reconnect
 operator-attention = Needs a look
 operator-attention-none = Nothing needs you.
-operator-attention-fault = The service refuses this server's registration: { $what }.
-operator-attention-circuit = Refreshes are held back: { $what }.
-operator-attention-paused = The service asked to be left alone.
+operator-attention-fault = The service refuses this server's registration since { $since }. It said: { $what }
+operator-attention-circuit = Refreshes are held back since { $since }, and tried again from { $until } on. Why: { $what }
+operator-attention-paused = The service asked to be left alone until { $until }.
 operator-attention-reconnect = { $what } must be connected again by their owners.
 operator-attention-quarantined = { $what } set aside after failing again and again; they are still tried from time to time.
 operator-attention-ending = { $what } end within two weeks unless their owners connect them again.
-operator-since = Since
-operator-until = until
 operator-refreshes = Refreshes by service
 operator-refreshes-none = Nothing was refreshed, and nothing is due.
-operator-counted = Counted since
-operator-counted-cut = There was so much that only the newest entries of the log are counted: since
+operator-counted = Counted since { $at }.
 operator-well = { $share } % of them went well.
 operator-overdue = ({ $count } overdue)
 operator-col-service = Service
-operator-col-hours = Last 24 hours
+operator-chart = { $held ->
+    [0] Refreshes were not held back in the last 24 hours.
+    [one] Refreshes were held back in one of the last 24 hours.
+   *[other] Refreshes were held back in { $held } of the last 24 hours.
+  } { $soon ->
+    [0] None becomes due within the next hour.
+    [one] One becomes due within the next hour.
+   *[other] { $soon } become due within the next hour.
+  }
+operator-legend-done = Done, one bar for each of the last 24 hours
+operator-legend-failed = Failed, striped, on top of what was done
+operator-legend-held = Held back, a strip below each hour in which the service refused everybody or asked to be left alone
+operator-legend-coming = Due in each of the next 24 hours, right of the line that is now; each connection once, at its next refresh
+operator-col-hours = Last and next 24 hours
 operator-col-done = Done
 operator-col-failed = Failed
-operator-col-due = Due
+operator-col-due = Due now
+operator-col-coming = Due within 24 hours
 operator-col-state = State
 operator-state-well = All is well
 operator-state-fault = Registration refused

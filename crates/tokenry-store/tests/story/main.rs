@@ -29,6 +29,7 @@ mod overview;
 mod postgres;
 mod processes;
 mod quotas;
+mod refresh_hours;
 mod renewals;
 mod revocations;
 mod rotation;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
-use tokenry_store::{StoreError, describe, move_store};
+use tokenry_store::{RefreshHour, StoreError, describe, move_store};
 
-use crate::fixture::{Fixture, NOW, flow, grant, plain, postgres, sealed, sqlite};
+use crate::fixture::{Fixture, NOW, flow, grant, plain, postgres, provider, sealed, sqlite};
 
 /// A table that this room knows nothing of, as another part of Tokenry might bring it.
 async fn add_a_strange_table(db: &Fixture) {
@@ -19,6 +19,10 @@ async fn add_a_strange_table(db: &Fixture) {
         "CREATE TABLE a_strange_one (id {id}, of_user {number} REFERENCES users (id), what {bytes}, word TEXT)"
     ))
     .await;
+}
+
+fn refreshes() -> RefreshHour {
+    RefreshHour { hour: NOW, provider: provider("github"), done: 7, failed: 1, held: true }
 }
 
 /// Something in most tables, with gaps in the ids.
@@ -35,6 +39,7 @@ async fn fill(db: &Fixture) -> i64 {
         db.store.insert_flow(&flow(ada, number), NOW).await.unwrap();
     }
     db.store.insert_fact("id", "this one", NOW).await.unwrap();
+    db.store.update_refresh_hours(&[refreshes()]).await.unwrap();
     db.execute("INSERT INTO a_strange_one (of_user, what, word) VALUES (1, x'00ff', 'x'), (2, NULL, NULL), (NULL, x'', '')")
         .await;
     // The last id was given out and is gone: it is never given out again.
@@ -67,6 +72,7 @@ async fn everything_arrives_with_its_ids_and_new_ids_go_on_behind_the_old() {
         let store = tokenry_store::Store::open(&to.url).await.unwrap();
         let after = store.list_exportable(None, 0, 5000).await.unwrap();
         assert_eq!(format!("{before:?}"), format!("{after:?}"), "{way}");
+        assert_eq!(store.list_refresh_hours(NOW, NOW).await.unwrap(), [refreshes()], "{way}");
         let user = before[0].connection.user_id;
         let new = store
             .insert_connection(&plain(user), NOW, |_| Ok::<_, StoreError>(sealed("new", None)))

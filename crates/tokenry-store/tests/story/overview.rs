@@ -3,11 +3,9 @@
 use std::borrow::Cow;
 
 use tokenry_model::{Action, Actor, AuditEntry, AuditOutcome};
-use tokenry_store::{AuditHead, AuditRow, EventsWanted, Happened, StoreError, Troubled};
+use tokenry_store::{AuditHead, AuditRow, EventsWanted, StoreError, Troubled};
 
 use crate::fixture::{Fixture, NOW, after, grant, provider, sealed, stores};
-
-const HOUR: u64 = 3600;
 
 /// Rows as a log has them, one after the other.
 async fn log(db: &Fixture, entries: Vec<AuditEntry>) {
@@ -57,47 +55,6 @@ async fn connections_that_are_not_in_order_are_counted_by_provider_and_state() {
         assert!(db.store.delete_connection(user, ids[0], false, NOW).await.unwrap());
         assert_eq!(db.store.list_troubled().await.unwrap()[1].count, 1, "{}", db.name);
         assert_eq!(db.store.count_all_connections().await.unwrap(), 3, "{}", db.name);
-    }
-}
-
-#[tokio::test]
-async fn what_happened_is_counted_by_the_hour_as_far_as_the_last_rows_reach_back() {
-    for db in stores().await {
-        let (ok, failed) = (AuditOutcome::Ok, AuditOutcome::Failed);
-        log(
-            &db,
-            vec![
-                refresh(0, ok, "github", 5),
-                refresh(10 * HOUR, ok, "github", 2),
-                refresh(10 * HOUR + 1, ok, "github", 3),
-                refresh(10 * HOUR + 2, failed, "github", 1),
-                refresh(11 * HOUR, ok, "acme", 7),
-                AuditEntry::new(Actor::Background, Action::ServerStart, ok, after(12 * HOUR)),
-            ],
-        )
-        .await;
-        let (found, oldest) = db.store.list_happened("connection.refresh", after(1), 100).await.unwrap();
-        let hour = |at_s| {
-            let at = after(at_s).micros();
-            tokenry_model::Timestamp::from_micros(at - at % 3_600_000_000)
-        };
-        let of = |provider: &str, outcome: &str, at_s, times| Happened {
-            provider: provider.to_owned(),
-            outcome: outcome.to_owned(),
-            hour: hour(at_s),
-            times,
-        };
-        let expected = [
-            of("acme", "ok", 11 * HOUR, 7),
-            of("github", "failed", 10 * HOUR, 1),
-            of("github", "ok", 10 * HOUR, 5),
-        ];
-        assert_eq!(found, expected, "{}", db.name);
-        assert_eq!(oldest, Some(NOW), "{}", db.name);
-        // Only the last three rows.
-        let (found, oldest) = db.store.list_happened("connection.refresh", NOW, 3).await.unwrap();
-        assert_eq!(found.iter().map(|each| each.times).sum::<i64>(), 8, "{}", db.name);
-        assert_eq!(oldest, Some(after(10 * HOUR + 2)), "{}", db.name);
     }
 }
 

@@ -10,7 +10,7 @@ use sqlx::{Connection as _, Row as _};
 pub(crate) type Dump = BTreeMap<String, Vec<String>>;
 
 /// Tables that say who came, or that the background keeps.
-const PASSING: [&str; 4] = ["browser_sessions", "audit", "sqlite_", "_sqlx"];
+const PASSING: [&str; 5] = ["browser_sessions", "refresh_hours", "audit", "sqlite_", "_sqlx"];
 
 pub(crate) async fn open(data: &Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(data.join("tokenry.db"));

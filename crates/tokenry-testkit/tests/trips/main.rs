@@ -19,6 +19,7 @@ mod ends;
 mod exchange_failures;
 mod given_back;
 mod homecoming;
+mod hours;
 mod injection;
 mod keys;
 mod kinds;

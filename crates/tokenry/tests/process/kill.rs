@@ -1,5 +1,7 @@
 //! kill -9 right after each kind of 200: what was acknowledged is there after a restart.
 
+use std::time::{Duration, Instant};
+
 use reqwest::StatusCode;
 use serde_json::json;
 use tokenry_model::Timestamp;
@@ -176,4 +178,44 @@ async fn a_delete_that_the_provider_has_not_heard_of_is_told_after_the_restart()
     life.sandbox.until("revocations", 1).await;
     assert_eq!(life.sandbox.userinfo(&token).await, StatusCode::UNAUTHORIZED);
     println!("delete while the provider is away: {} kill, told after it", life.kills);
+}
+
+/// How many refreshes the database knows of.
+async fn counted(life: &Life) -> i64 {
+    let store = Store::open(&format!("sqlite://{}", life.home.database().display())).await.unwrap();
+    let hours = store.list_refresh_hours(Timestamp::FIRST, Timestamp::LAST).await.unwrap();
+    store.close().await;
+    hours.iter().map(|it| it.done).sum()
+}
+
+/// Waits until it knows of so many.
+async fn until_counted(life: &Life, count: i64) {
+    let began = Instant::now();
+    while counted(life).await < count {
+        assert!(began.elapsed() < Duration::from_secs(20), "what was counted is not written down");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_kill_loses_the_last_seconds_of_what_was_counted_by_the_hour_and_a_stop_loses_nothing() {
+    let mut life = Life::start();
+    life.sandbox.control(json!({"access_ttl_s": 0})).await;
+    let mut user = life.server().user("ada").await;
+    let base = life.server().base.clone();
+    let id = connect(&user, &base, "ada").await;
+    user.token_of(id).await;
+    until_counted(&life, 1).await;
+    // Now the next few seconds are in memory alone.
+    user.token_of(id).await;
+    user = life.survive(&user);
+    let before = counted(&life).await;
+    assert!((1..=2).contains(&before), "{before} of 2 refreshes are known after the kill");
+
+    user.token_of(id).await;
+    user.token_of(id).await;
+    let (status, _, log) = life.server.take().unwrap().stop();
+    assert!(status.success(), "{log}");
+    assert_eq!(counted(&life).await, before + 2);
+    assert_eq!(life.sandbox.seen("refreshes").await, 4);
 }

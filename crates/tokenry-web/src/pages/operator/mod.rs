@@ -1,5 +1,6 @@
 //! What an operator sees and changes: how the server does, its services, its users, what happened, and its keys.
 
+mod chart;
 mod events;
 mod keys;
 mod overview;

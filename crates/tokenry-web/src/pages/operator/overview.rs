@@ -6,17 +6,15 @@ use axum::response::Response;
 use tokenry_broker::{Overview, ProviderOverview};
 use tokenry_model::Timestamp;
 
+use super::chart::Chart;
 use super::{frame, grouped, share};
 use crate::pages::error::PageError;
 use crate::pages::frame::Frame;
 use crate::pages::gate::{Visit, Who};
+use crate::pages::markup::Markup;
 use crate::pages::page;
 use crate::pages::routes::Page;
-
-/// How high and wide a chart is, and the room of one of its 24 bars.
-const HEIGHT: i64 = 28;
-const STEP: i64 = 5;
-const BAR: i64 = 4;
+use crate::pages::texts::Language;
 
 pub(super) fn routes() -> Vec<Page> {
     vec![Page::get("/operator", Who::Operator, overview)]
@@ -37,7 +35,6 @@ struct OverviewPage {
     providers: Vec<Row>,
     attention: Vec<Attention>,
     since: Timestamp,
-    is_cut: bool,
     is_new: bool,
 }
 
@@ -45,7 +42,10 @@ struct OverviewPage {
 struct Row {
     id: String,
     name: String,
-    bars: Vec<Bar>,
+    chart: Chart,
+    /// How many become due within the next hour, and the next day.
+    soon: String,
+    coming: String,
     done: String,
     failed: String,
     has_failed: bool,
@@ -57,26 +57,12 @@ struct Row {
     look: &'static str,
 }
 
-/// One hour of a chart, from the top of the drawing.
-struct Bar {
-    x: i64,
-    width: i64,
-    /// What went well: where it begins, and how high it is.
-    good: (i64, i64),
-    /// What did not, above that.
-    bad: (i64, i64),
-}
-
 /// Something that a person has to look at.
 struct Attention {
     id: String,
     name: String,
-    key: &'static str,
     look: &'static str,
-    /// What was said, or how many.
-    what: String,
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
+    text: Markup,
 }
 
 async fn overview(visit: Visit) -> Result<Response, PageError> {
@@ -92,10 +78,9 @@ async fn overview(visit: Visit) -> Result<Response, PageError> {
         failed: grouped(failed),
         reconnect: grouped(sum(|it| it.reconnect)),
         well: (done + failed > 0).then(|| share(done, done + failed)),
-        attention: found.providers.iter().flat_map(|it| attention(it, found.now)).collect(),
+        attention: found.providers.iter().flat_map(|it| attention(&visit.language, it, found.now)).collect(),
         is_new: found.connections == 0 && found.providers.is_empty(),
         since: found.counted_since,
-        is_cut: found.is_cut,
         providers: rows(&found),
     };
     Ok(page(StatusCode::OK, &template))
@@ -111,10 +96,13 @@ fn rows(found: &Overview) -> Vec<Row> {
             () if it.failed > it.done => ("operator-state-failing", "warn"),
             () => ("operator-state-well", "good"),
         };
+        let chart = Chart::of(it);
         Row {
             id: it.id.clone(),
             name: it.name.clone(),
-            bars: bars(&it.hours),
+            soon: grouped(chart.soon),
+            coming: grouped(it.coming.iter().sum()),
+            chart,
             done: grouped(it.done),
             failed: grouped(it.failed),
             has_failed: it.failed > 0,
@@ -128,38 +116,24 @@ fn rows(found: &Overview) -> Vec<Row> {
     found.providers.iter().map(row).collect()
 }
 
-/// The hours as bars, the highest as high as the chart. What happened at all can be seen.
-fn bars(hours: &[(i64, i64)]) -> Vec<Bar> {
-    let most = hours.iter().map(|(done, failed)| done + failed).max().unwrap_or_default().max(1);
-    let high = |count: i64| match count {
-        0 => 0,
-        count => (count.saturating_mul(HEIGHT) / most).max(2),
-    };
-    let bar = |(at, (done, failed)): (i64, &(i64, i64))| {
-        let bad = high(*failed);
-        let good = high(*done).min(HEIGHT - bad);
-        let top = HEIGHT - good;
-        Bar { x: at * STEP, width: BAR, good: (top, good), bad: (top - bad, bad) }
-    };
-    (0..).zip(hours).map(bar).collect()
-}
-
 /// What is about to break at a provider, or has.
-fn attention(it: &ProviderOverview, now: Timestamp) -> Vec<Attention> {
+fn attention(language: &Language, it: &ProviderOverview, now: Timestamp) -> Vec<Attention> {
     let mut found = Vec::new();
-    let mut say = |key, look, what: String, since, until| {
-        let (id, name) = (it.id.clone(), it.name.clone());
-        found.push(Attention { id, name, key, look, what, since, until });
+    let mut say = |key, look, marked: &[(&str, &Markup)]| {
+        let (id, name, text) = (it.id.clone(), it.name.clone(), language.mark(key, marked));
+        found.push(Attention { id, name, look, text });
     };
     if let Some((fault, since)) = &it.health.fault {
-        say("operator-attention-fault", "bad", fault.clone(), Some(*since), None);
+        let (what, since) = (Markup::quote(fault), Markup::time(*since));
+        say("operator-attention-fault", "bad", &[("what", &what), ("since", &since)]);
     }
     if let Some(circuit) = it.health.circuit.as_ref().filter(|_| it.health.fault.is_none()) {
-        let (since, until) = (Some(circuit.opened_at), Some(circuit.until));
-        say("operator-attention-circuit", "bad", circuit.reason.clone(), since, until);
+        let what = Markup::quote(&circuit.reason);
+        let [since, until] = [circuit.opened_at, circuit.until].map(Markup::time);
+        say("operator-attention-circuit", "bad", &[("what", &what), ("since", &since), ("until", &until)]);
     }
     if let Some(until) = it.health.paused_until.filter(|until| *until > now) {
-        say("operator-attention-paused", "warn", String::new(), None, Some(until));
+        say("operator-attention-paused", "warn", &[("until", &Markup::time(until))]);
     }
     for (key, count) in [
         ("operator-attention-reconnect", it.reconnect),
@@ -167,25 +141,8 @@ fn attention(it: &ProviderOverview, now: Timestamp) -> Vec<Attention> {
         ("operator-attention-ending", it.ending),
     ] {
         if count > 0 {
-            say(key, "warn", grouped(count), None, None);
+            say(key, "warn", &[("what", &Markup::text(grouped(count)))]);
         }
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bars_stay_inside_the_chart_and_a_single_failure_can_be_seen() {
-        let bars = bars(&[(0, 0), (1000, 1), (500, 500), (3, 0)]);
-        assert_eq!((bars[0].good.1, bars[0].bad.1), (0, 0));
-        assert_eq!(bars[1].bad.1, 2);
-        assert!(bars[3].good.1 >= 2);
-        for bar in bars {
-            assert!(bar.bad.0 >= 0 && bar.bad.0 + bar.bad.1 == bar.good.0, "bad stands on good");
-            assert_eq!(bar.good.0 + bar.good.1, HEIGHT, "good stands on the ground");
-        }
-    }
 }
