@@ -335,7 +335,8 @@ fn refused(visit: &Visit, error: LinkError) -> Response {
         LinkError::Used => (StatusCode::GONE, "link-used"),
         LinkError::Finishing => (StatusCode::CONFLICT, "link-finishing"),
         LinkError::Ended => (StatusCode::GONE, "link-ended"),
-        LinkError::Elsewhere => (StatusCode::FORBIDDEN, "link-elsewhere"),
+        // A stranger to it is shown whose it is, on a page of its own.
+        LinkError::Elsewhere | LinkError::Stranger => (StatusCode::FORBIDDEN, "link-elsewhere"),
         LinkError::OtherService => (StatusCode::FORBIDDEN, "link-other-service"),
         LinkError::Broker(_) => {
             let LinkError::Broker(error) = error else { return super::not_found(visit) };
