@@ -43,7 +43,8 @@ impl Broker {
             return ids.iter().filter_map(|id| service(catalogue.find(id.as_str())?)).collect();
         }
         let mut all: Vec<_> = catalogue.iter().filter_map(|provider| service(provider)).collect();
-        all.sort_by_cached_key(|service| service.name.to_lowercase());
+        // What takes one click comes first.
+        all.sort_by_cached_key(|service| (service.is_brought, service.name.to_lowercase()));
         all
     }
 
@@ -72,6 +73,7 @@ impl Broker {
 fn service(provider: &Provider) -> Option<LinkService> {
     let is_brought = is_brought(provider.kind());
     let names = match provider.readiness() {
+        _ if is_brought => Vec::new(),
         Readiness::Ready => Vec::new(),
         Readiness::NeedsSettings { names, .. } => names,
         Readiness::Missing { .. } | Readiness::NotSupported { .. } => return None,

@@ -19,7 +19,8 @@ use super::frame::Frame;
 use super::gate::{Visit, Who};
 use super::link_end::embeddable;
 use super::routes::Page;
-use super::{leave, page, sentence, texts, worded};
+use super::service::Sent;
+use super::{leave, link_bring, page, sentence, texts, worded};
 use crate::logos::Sheet;
 
 /// How many services the page shows at once.
@@ -36,6 +37,7 @@ pub(super) fn routes() -> Vec<Page> {
         Page::post("/link/{token}/take", Who::Person, take_over),
         Page::post("/link/{token}/connect", Who::Anyone, connect),
         Page::get_once("/link/{token}/service/{service}", Who::Anyone, ask),
+        Page::post("/link/{token}/service/{service}", Who::Anyone, link_bring::bring),
     ]
 }
 
@@ -128,7 +130,7 @@ fn arrival(headers: &HeaderMap) -> Arrival {
     if real && !ahead { Arrival::Tab } else { Arrival::Unclear }
 }
 
-fn visitor(visit: &Visit) -> Visitor {
+pub(super) fn visitor(visit: &Visit) -> Visitor {
     Visitor {
         browser: Some(visit.browser.clone()),
         claims: visit.person.as_ref().map(|person| person.claims.clone()),
@@ -186,10 +188,15 @@ async fn take_over(visit: Visit, Path(token): Path<String>) -> Response {
 }
 
 /// Which service, and what it asks for.
-async fn ask(visit: Visit, Path((token, service)): Path<(String, String)>) -> Response {
-    let response = match visit.app.broker.visit_link(&token, &visitor(&visit), false, None).await {
+pub(super) async fn ask(visit: Visit, Path((token, service)): Path<(String, String)>) -> Response {
+    let broker = &visit.app.broker;
+    let response = match broker.visit_link(&token, &visitor(&visit), false, None).await {
         Err(error) => refused(&visit, error),
-        Ok(LinkVisit::Here(link)) => asking(&visit, &link, &service, &BTreeMap::new(), None),
+        Ok(LinkVisit::Here(link)) => match broker.link_offer(&link.services, &service).await {
+            Ok(Some(offer)) => return link_bring::show(&visit, &link, &offer, &Sent::default(), None),
+            Ok(None) => asking(&visit, &link, &service, &BTreeMap::new(), None),
+            Err(error) => refused(&visit, error.into()),
+        },
         Ok(_) => refused(&visit, LinkError::Elsewhere),
     };
     embeddable(&visit, response)
@@ -288,7 +295,7 @@ fn elsewhere(visit: &Visit, token: &str, link: &LinkPage, may_take: bool) -> Res
     response
 }
 
-fn gate(visit: &Visit, link: &LinkPage, key: &str, way: &'static str, action: String) -> Response {
+pub(super) fn gate(visit: &Visit, link: &LinkPage, key: &str, way: &'static str, action: String) -> Response {
     let username = link.username.as_str();
     let say = |part: &str| texts::say(&format!("{key}{part}"), &[("username", &username)]);
     let template = GatePage {
@@ -328,7 +335,7 @@ fn asking(
 }
 
 /// Why a link cannot be used, in words, and what to do.
-fn refused(visit: &Visit, error: LinkError) -> Response {
+pub(super) fn refused(visit: &Visit, error: LinkError) -> Response {
     let (status, key) = match &error {
         LinkError::Unknown => (StatusCode::NOT_FOUND, "link-unknown"),
         LinkError::Expired => (StatusCode::GONE, "link-expired"),
