@@ -86,7 +86,7 @@ impl Broker {
         };
         let most = self.settings.quotas.connections;
         self.store
-            .insert_connection_within(most, &new, self.clock.now(), |id| {
+            .insert_connection_within(most, None, &new, self.clock.now(), |id| {
                 grants::seal_grant(&self.vault, user_id, id, &add.token, None).map_err(BrokerError::from)
             })
             .await

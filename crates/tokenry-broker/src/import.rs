@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokenry_model::{
-    Action, CredentialKind, Deadlines, ExposeSecret as _, Scopes, SecretString, Timestamp, UserId, Values,
+    Action, ConnectionId, ConnectionName, CredentialKind, Deadlines, ExposeSecret as _, Scopes, SecretString,
+    Timestamp, UserId, Values,
 };
 use tokenry_oauth::{Kind, OAuthError, Provider, TokenSet};
-use tokenry_store::{NewCredential, StoreError};
+use tokenry_store::{HeldLink, NewCredential, StoreError};
 
 use crate::audit::Note;
 use crate::boot::{Broker, filled};
@@ -110,8 +111,25 @@ pub(crate) fn pasted(kind: CredentialKind, values: Values) -> NewCredential {
     }
 }
 
+impl NewImport {
+    /// Checks what was given against its service. Gives the service with its settings filled in, and these.
+    ///
+    /// # Errors
+    /// [`BrokerError::Field`] and [`BrokerError::Setting`].
+    pub(crate) fn fit(&self, general: &Arc<Provider>) -> Result<(Arc<Provider>, Values), BrokerError> {
+        check_kind(general, self.given.kind())?;
+        self.given.check()?;
+        let values = match &self.given {
+            // It need not be of use for anything but to be handed out.
+            Given::Plain { .. } if self.settings.is_empty() => Values::new(),
+            _ => fields::settings(general, &self.settings)?,
+        };
+        Ok((filled(general, &values)?, values))
+    }
+}
+
 impl Given {
-    const fn kind(&self) -> CredentialKind {
+    pub(crate) const fn kind(&self) -> CredentialKind {
         match self {
             Self::Plain { .. } => CredentialKind::Plain,
             Self::ApiKey { .. } => CredentialKind::ApiKey,
@@ -196,14 +214,7 @@ impl Broker {
         self.fresh_services().await?;
         let general = self.find_provider(&new.service, Some("service"))?;
         note.provider = Some(general.id.clone());
-        check_kind(&general, new.given.kind())?;
-        new.given.check()?;
-        let values = match &new.given {
-            // It need not be of use for anything but to be handed out.
-            Given::Plain { .. } if new.settings.is_empty() => Values::new(),
-            _ => fields::settings(&general, &new.settings)?,
-        };
-        let provider = filled(&general, &values)?;
+        let (provider, values) = new.fit(&general)?;
         let place = Place {
             user,
             username: claims.username().to_owned(),
@@ -217,7 +228,7 @@ impl Broker {
             // The others never take the place of a connection that is there.
             self.require_room(user).await?;
         }
-        let granted = self.prove(&provider, new.given, values).await?;
+        let mut granted = self.prove(&provider, new.given, values).await?;
         let (id, renewed) = match kind {
             CredentialKind::OAuth2 | CredentialKind::OAuth1 => {
                 match self.keep_granted(&place, &provider, &granted).await {
@@ -226,13 +237,16 @@ impl Broker {
                     Err(_) => return Err(BrokerError::Internal("an import went the way of a link")),
                 }
             }
-            _ => (self.insert_pasted(&place, granted).await?, false),
+            _ => {
+                let name = place.name_for(granted.account.as_ref());
+                (self.insert_pasted(&place, &name, &mut granted, None).await?, false)
+            }
         };
         Ok(Imported { detail: self.detail_of(user, id).await?, renewed })
     }
 
     /// Makes of what was given what is kept, with the provider's help where it has to be asked.
-    async fn prove(
+    pub(crate) async fn prove(
         &self,
         provider: &Arc<Provider>,
         given: Given,
@@ -310,17 +324,20 @@ impl Broker {
     }
 
     /// Stores a credential in a connection of its own: of one account there may be several keys. Only one of them is known
-    /// by its account.
-    async fn insert_pasted(
+    /// by its account. `spends`: the connect link that is spent by that.
+    pub(crate) async fn insert_pasted(
         &self,
         place: &Place,
-        mut granted: Granted,
-    ) -> Result<tokenry_model::ConnectionId, BrokerError> {
-        let name = place.name_for(granted.account.as_ref());
-        match self.insert_granted(place, &name, &granted).await {
+        name: &ConnectionName,
+        granted: &mut Granted,
+        spends: Option<&HeldLink>,
+    ) -> Result<ConnectionId, BrokerError> {
+        match self.insert_granted(place, name, granted, spends).await {
             Err(BrokerError::Store(StoreError::Conflict)) => {
-                granted.account = None;
-                self.insert_granted(place, &name, &granted).await
+                let account = granted.account.take();
+                let kept = self.insert_granted(place, name, granted, spends).await;
+                granted.account = account;
+                kept
             }
             other => other,
         }
@@ -378,11 +395,7 @@ impl Broker {
         Ok(Granted { access: tokens.access_token, refresh: Some(client.into()), account: None, credential })
     }
 
-    async fn detail_of(
-        &self,
-        user: UserId,
-        id: tokenry_model::ConnectionId,
-    ) -> Result<ConnectionDetail, BrokerError> {
+    async fn detail_of(&self, user: UserId, id: ConnectionId) -> Result<ConnectionDetail, BrokerError> {
         let owned = self.store.find_connection(user, id).await?;
         let connection = owned.and_then(|owned| owned.connection).ok_or(BrokerError::NoSuchConnection)?;
         let health = self.store.find_health(&connection.provider).await?;

@@ -69,6 +69,14 @@ pub enum Way {
     },
 }
 
+/// Whether what opens a service of this kind is brought along by a person.
+pub(crate) const fn is_brought(kind: Kind) -> bool {
+    match kind {
+        Kind::ApiKey | Kind::Basic | Kind::ClientCredentials => true,
+        Kind::Oauth2 | Kind::Oauth1 => false,
+    }
+}
+
 /// A setting that differs from connection to connection.
 #[derive(Debug, Clone)]
 pub struct SettingOffer {
@@ -116,7 +124,7 @@ impl Broker {
         Ok(catalogue.find(word).map(|provider| self.offer(provider)))
     }
 
-    fn offer(&self, provider: &Provider) -> Offer {
+    pub(crate) fn offer(&self, provider: &Provider) -> Offer {
         let way = self.way(provider);
         let needed = provider.needs_settings();
         let settings = provider.settings().iter().filter(|(name, _)| !provider.is_fixed(name));

@@ -8,6 +8,7 @@ use tokenry_model::{
 
 use crate::database::{Store, on};
 use crate::error::StoreError;
+use crate::links::{HeldLink, SPEND};
 
 /// The sealed halves of a credential.
 #[derive(Debug, Clone)]
@@ -203,18 +204,22 @@ impl Store {
         now: Timestamp,
         seal: impl FnOnce(ConnectionId) -> Result<SealedCredential, E> + Send,
     ) -> Result<ConnectionId, E> {
-        self.insert_connection_within(0, new, now, seal).await
+        self.insert_connection_within(0, None, new, now, seal).await
     }
 
     /// Adds a connection, as [`Store::insert_connection`], if the user then has no more than `most`; 0: any number. The
     /// statement that writes counts as well, so that what many do at once adds up; where a database lets statements run
     /// side by side (READ COMMITTED), as many too many can come in as are written at the same moment.
     ///
+    /// `spends`: the connect link that brings it. It is spent in the same transaction, so of all that come with one link one
+    /// connection is stored, and a link is spent exactly when there is one.
+    ///
     /// # Errors
-    /// Those of [`Store::insert_connection`]; [`StoreError::Full`].
+    /// Those of [`Store::insert_connection`]; [`StoreError::Full`]; [`StoreError::Spent`].
     pub async fn insert_connection_within<E: From<StoreError>>(
         &self,
         most: i64,
+        spends: Option<&HeldLink>,
         new: &NewConnection,
         now: Timestamp,
         seal: impl FnOnce(ConnectionId) -> Result<SealedCredential, E> + Send,
@@ -228,7 +233,7 @@ impl Store {
         let fill = "UPDATE connections SET sealed_access = $2, sealed_refresh = $3 WHERE id = $1";
         let [expires, due, renew, keep, ends, idle] = new.credential.times.to_micros();
         let run = async {
-            on!(self, begin, |tx| {
+            on!(self, begin, |tx| 'written: {
                 let row: Option<(i64,)> = sqlx::query_as(insert)
                     .bind(new.user_id.get())
                     .bind(new.name.as_str())
@@ -263,6 +268,21 @@ impl Store {
                     .bind(sealed.refresh.as_ref().map(Sealed::as_bytes))
                     .execute(&mut *tx)
                     .await?;
+                if let Some(link) = spends {
+                    let spent = sqlx::query(SPEND)
+                        .bind(&link.id.as_bytes()[..])
+                        .bind(&link.browser_hash[..])
+                        .bind(new.provider.as_str())
+                        .bind(id)
+                        .execute(&mut *tx)
+                        .await?
+                        .rows_affected();
+                    if spent == 0 {
+                        tx.rollback().await?;
+                        // Not at once: whoever spent it may be in the same commit, and is to be seen by who looks why.
+                        break 'written Err(StoreError::Spent);
+                    }
+                }
                 tx.commit().await?;
                 Ok::<_, StoreError>(Ok(ConnectionId::new(id)))
             })

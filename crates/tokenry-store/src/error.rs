@@ -56,6 +56,9 @@ pub enum StoreError {
     /// The user has as many as they may.
     #[error("the user has as many as they may")]
     Full,
+    /// A connect link is not the caller's to spend, or not any more.
+    #[error("the connect link cannot be spent")]
+    Spent,
 }
 
 /// A value that does not fit its column's type is a broken row, not a database that is away.

@@ -50,6 +50,7 @@ pub use error::StoreError;
 pub use flows::{FlowClaim, NewFlow, Parked};
 pub use handover::{Brought, Exportable};
 pub use keys::{StoredKey, StoredSigningKey};
+pub use links::HeldLink;
 pub use listing::{Listed, ListedTokens, Wanted};
 pub use logins::Bucket;
 pub use moving::{Described, MovedStore, describe, move_store, take_back_store};

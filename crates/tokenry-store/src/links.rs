@@ -8,6 +8,20 @@ use crate::error::StoreError;
 /// So many spent links are kept for each that may be open: they say how it ended, and that they were used before.
 const SPENT: i64 = 10;
 
+/// Spends a link, in the browser that has it, while its owner's sessions are those that it was made in.
+pub(crate) const SPEND: &str = "UPDATE connect_links SET stage = 'connected', service = $3, connection_id = $4 \
+                                WHERE token_hash = $1 AND browser_hash = $2 AND stage IN ('open', 'declined', 'failed') \
+                                AND session_epoch = (SELECT session_epoch FROM users WHERE users.id = connect_links.user_id)";
+
+/// A link in the browser that says it has it.
+#[derive(Debug, Clone, Copy)]
+pub struct HeldLink {
+    /// The link.
+    pub id: LinkId,
+    /// The SHA-256 of the browser's cookie.
+    pub browser_hash: [u8; 32],
+}
+
 #[derive(sqlx::FromRow)]
 struct LinkRow {
     token_hash: Vec<u8>,

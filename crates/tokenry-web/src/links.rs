@@ -16,7 +16,8 @@ use crate::router::App;
 /// What a connect link is for.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct LinkBody {
-    /// The services that can be connected with it, by id or alias; all of the catalogue when it is missing.
+    /// The services that can be connected with it, by id or alias; all of the catalogue when it is missing. Where no consent is
+    /// given, the person is asked for a key, a user name and a password, or a client of their own.
     #[schema(min_items = 1, max_items = 100, example = json!(["spotify"]))]
     services: Option<Vec<String>>,
     /// Where the person is sent in the end, with `connection`, `service` and `status` in the query. The operator says in
@@ -62,6 +63,9 @@ pub(crate) struct LinkStatusBody {
 }
 
 /// Make a connect link: an address to send a person, who connects an account there.
+///
+/// The person consents at the service, or brings along what it takes: a key, a user name and a password, the id and the secret
+/// of a client of their own. That is sealed here and handed to your programs, as if you had imported it.
 ///
 /// It is good once, for ten minutes, and only in the browser that opens it first. A connect that was declined or failed does
 /// not spend it. In the end the person is sent to `return_to`.

@@ -39,7 +39,8 @@ impl Broker {
         Completed { outcome: self.noted_callback(note, ended).await, link }
     }
 
-    async fn noted_callback(
+    /// Notes how a connect ended, and gives that on.
+    pub(crate) async fn noted_callback(
         &self,
         note: Note,
         ended: Result<CallbackOutcome, ConnectError>,

@@ -4,7 +4,7 @@ use tokenry_model::{
     Account, Connection, ConnectionId, ConnectionName, ConnectionState, Flow, ProviderId, User, UserId,
 };
 use tokenry_oauth::Provider;
-use tokenry_store::{NewConnection, NewRevocation, StoreError};
+use tokenry_store::{HeldLink, NewConnection, NewRevocation, StoreError};
 
 use super::{ConnectError, Connected};
 use crate::boot::Broker;
@@ -47,6 +47,31 @@ impl Place {
             (None, None) => ConnectionName::from_label(&self.token_type),
         }
     }
+
+    /// What is told of a grant that is kept here now.
+    pub(crate) fn connected(
+        &self,
+        provider: &Provider,
+        granted: &Granted,
+        id: ConnectionId,
+        name: &ConnectionName,
+        renewed: bool,
+    ) -> Connected {
+        Connected {
+            id,
+            name: name.as_str().to_owned(),
+            provider: provider.id.clone(),
+            service: provider.name.clone(),
+            account: granted.account.as_ref().and_then(|account| account.label.clone()),
+            kind: granted.credential.kind,
+            granted: granted.credential.scopes.clone(),
+            missing: granted.credential.requested.without(&granted.credential.scopes),
+            reconnect_by: granted.credential.times.reconnect_by(),
+            username: self.username.clone(),
+            renewed,
+            link: None,
+        }
+    }
 }
 
 impl Broker {
@@ -70,19 +95,7 @@ impl Broker {
         };
         self.metrics.connected(provider.id.as_str(), if renewed { "renewed" } else { "ok" });
         tracing::info!(connection = %id, provider = %provider.id, user = %place.user, renewed, "connected");
-        Ok(Connected {
-            id,
-            name: name.as_str().to_owned(),
-            provider: provider.id.clone(),
-            service: provider.name.clone(),
-            account: granted.account.as_ref().and_then(|account| account.label.clone()),
-            granted: granted.credential.scopes.clone(),
-            missing: granted.credential.requested.without(&granted.credential.scopes),
-            reconnect_by: granted.credential.times.reconnect_by(),
-            username: place.username.clone(),
-            renewed,
-            link: None,
-        })
+        Ok(place.connected(provider, granted, id, &name, renewed))
     }
 
     async fn keep_anywhere(
@@ -97,7 +110,7 @@ impl Broker {
                 }
             } else {
                 let name = place.name_for(granted.account.as_ref());
-                match self.insert_granted(place, &name, granted).await {
+                match self.insert_granted(place, &name, granted, None).await {
                     Err(BrokerError::Store(StoreError::Conflict)) => {}
                     other => return Ok((other?, name, false)),
                 }
@@ -211,11 +224,13 @@ impl Broker {
         Ok(self.store.update_reconnected(user, id, account, &sealed, &credential, self.clock.now()).await?)
     }
 
+    /// Stores a grant in a new connection. `spends`: the connect link that is spent by that, in the same transaction.
     pub(crate) async fn insert_granted(
         &self,
         place: &Place,
         name: &ConnectionName,
         granted: &Granted,
+        spends: Option<&HeldLink>,
     ) -> Result<ConnectionId, BrokerError> {
         let new = NewConnection {
             user_id: place.user,
@@ -227,7 +242,7 @@ impl Broker {
         };
         let most = self.settings.quotas.connections;
         self.store
-            .insert_connection_within(most, &new, self.clock.now(), |id| {
+            .insert_connection_within(most, spends, &new, self.clock.now(), |id| {
                 let refresh = granted.refresh.as_ref();
                 grants::seal_grant(&self.vault, place.user, id, &granted.access, refresh)
                     .map_err(BrokerError::from)

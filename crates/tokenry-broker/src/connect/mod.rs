@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokenry_model::{
-    Action, AuditOutcome, ConnectionId, ExposeSecret as _, Flow, Origin, ProviderId, Scopes, SecretString,
-    StateHash, Timestamp, UserId,
+    Action, AuditOutcome, ConnectionId, CredentialKind, ExposeSecret as _, Flow, Origin, ProviderId, Scopes,
+    SecretString, StateHash, Timestamp, UserId,
 };
 use tokenry_oauth::OAuthError;
 use tokenry_store::StoreError;
@@ -87,6 +87,8 @@ pub struct Connected {
     pub service: String,
     /// The account at the service, in a word the person knows.
     pub account: Option<String>,
+    /// What kind of credential it has.
+    pub kind: CredentialKind,
     /// What was granted.
     pub granted: Scopes,
     /// What was asked for and not granted.

@@ -1,6 +1,6 @@
 //! What becomes of a link when a connect that was begun with it comes back.
 
-use tokenry_model::{Action, AuditOutcome, ConnectionId, Flow, Link, LinkStage};
+use tokenry_model::{Action, AuditOutcome, ConnectionId, Flow, Link, LinkStage, ProviderId};
 use url::Url;
 
 use super::visit::opener_of;
@@ -37,7 +37,7 @@ impl Broker {
             Err(ConnectError::Declined { .. }) => (LinkStage::Declined, None),
             Err(_) => (LinkStage::Failed, None),
         };
-        self.write_link_end(link, flow, note, true, stage, connection).await
+        self.write_link_end(link, &flow.provider, note, true, stage, connection).await
     }
 
     /// A grant that waited for its owner was kept, or not wanted. If its link is still unspent, it is told.
@@ -49,28 +49,40 @@ impl Broker {
     ) -> Option<LinkEnd> {
         let link = self.store.find_link(flow.link.as_ref()?).await.ok().flatten()?;
         let stage = if connection.is_some() { LinkStage::Connected } else { LinkStage::Declined };
-        self.write_link_end(link, flow, note, false, stage, connection).await
+        self.write_link_end(link, &flow.provider, note, false, stage, connection).await
     }
 
-    async fn write_link_end(
+    /// Writes down how a link ended, and tells it. Nothing if it had ended already. `claimed` as for the store.
+    pub(super) async fn write_link_end(
         &self,
         link: Link,
-        flow: &Flow,
+        service: &ProviderId,
         note: &Note,
         claimed: bool,
         stage: LinkStage,
         connection: Option<ConnectionId>,
     ) -> Option<LinkEnd> {
-        let service = &flow.provider;
         match self.store.update_link_ended(&link.id, claimed, stage, service, connection).await {
             Ok(true) => {}
             // Whoever spent it first has told how that ended.
             Ok(false) => return None,
             Err(error) => {
                 // The connect has ended as it has; the link ends by itself.
-                tracing::warn!(user = %flow.user_id, %error, "how a connect link ended could not be written down");
+                tracing::warn!(user = %link.user_id, %error, "how a connect link ended could not be written down");
             }
         }
+        self.tell_link_end(link, service, note, stage, connection)
+    }
+
+    /// Tells how a link ended for which that is written down.
+    pub(super) fn tell_link_end(
+        &self,
+        link: Link,
+        service: &ProviderId,
+        note: &Note,
+        stage: LinkStage,
+        connection: Option<ConnectionId>,
+    ) -> Option<LinkEnd> {
         if stage == LinkStage::Connected {
             let note = Note { action: Action::LinkUse, connection, ..note.clone() };
             self.note_passing(note, AuditOutcome::Ok, None);

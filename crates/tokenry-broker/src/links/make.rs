@@ -82,7 +82,7 @@ impl Broker {
         let mut services = Vec::with_capacity(named.len());
         for word in &named {
             let provider = self.find_provider(word, Some("services"))?;
-            self.require_link(&provider)?;
+            self.require_linkable(&provider)?;
             if !services.contains(&provider.id) {
                 services.push(provider.id.clone());
             }

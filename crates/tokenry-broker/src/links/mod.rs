@@ -1,8 +1,10 @@
 //! Connect links: an address that a program makes and sends to a person, who connects an account there, once.
 //!
 //! The first browser that opens a link has it. In any other, its owner must be signed in to take it over; and a connect that
-//! comes back in another browser than the link's waits for its owner, as every connect does.
+//! comes back in another browser than the link's waits for its owner, as every connect does. So does one in a browser that
+//! somebody else is signed in to; what is brought along there is not taken.
 
+mod bring;
 mod end;
 mod make;
 mod places;
@@ -148,6 +150,9 @@ pub enum LinkError {
     /// Another browser has it.
     #[error("this link was opened in another browser first, and it works only there")]
     Elsewhere,
+    /// Somebody else is signed in in the browser, who may not know whom it is for.
+    #[error("somebody else is signed in here than the person whose account would get it")]
+    Stranger,
     /// It was made for other services.
     #[error("this link is not for that service")]
     OtherService,

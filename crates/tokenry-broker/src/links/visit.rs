@@ -1,9 +1,12 @@
 //! Opening a link, taking it over, and beginning a connect with it.
 
+use std::sync::Arc;
+
 use tokenry_model::{
     Action, Actor, AuditOutcome, ExposeSecret as _, Link, LinkId, LinkStage, Origin, SecretString, User,
     Values,
 };
+use tokenry_oauth::Provider;
 use url::Url;
 
 use super::{LinkError, LinkPage, LinkVisit, Opener, Visitor, id_of, text_of};
@@ -19,9 +22,9 @@ const LENGTH: usize = 43;
 const MAX_NONCE: usize = 64;
 
 /// A link that can be used, and whose it is.
-struct Usable {
-    link: Link,
-    owner: User,
+pub(super) struct Usable {
+    pub(super) link: Link,
+    pub(super) owner: User,
 }
 
 impl Usable {
@@ -177,16 +180,8 @@ impl Broker {
         note: &mut Note,
     ) -> Result<ConnectLink, LinkError> {
         let hash = hash_of(browser.expose_secret());
-        let Usable { link, owner } = self.usable_link(handle, Some(&hash), note).await?;
-        if link.browser_hash != Some(hash) {
-            return Err(LinkError::Elsewhere);
-        }
-        self.fresh_services().await?;
-        let provider = self.find_provider(service, Some("service"))?;
-        if !link.services.is_empty() && !link.services.contains(&provider.id) {
-            return Err(LinkError::OtherService);
-        }
-        note.provider = Some(provider.id.clone());
+        let Usable { link, owner } = self.held_link(handle, &hash, note).await?;
+        let provider = self.linked_provider(&link, service, note).await?;
         self.require_link(&provider)?;
         let values = fields::settings(&provider, settings)?;
         let provider = filled(&provider, &values)?;
@@ -207,6 +202,37 @@ impl Broker {
             link: Some(link.id),
         };
         Ok(self.begin(owner.id, beginning).await?)
+    }
+
+    /// A link in the browser that has it.
+    pub(super) async fn held_link(
+        &self,
+        handle: &str,
+        browser: &[u8; 32],
+        note: &mut Note,
+    ) -> Result<Usable, LinkError> {
+        let usable = self.usable_link(handle, Some(browser), note).await?;
+        if usable.link.browser_hash.as_ref() == Some(browser) {
+            Ok(usable)
+        } else {
+            Err(LinkError::Elsewhere)
+        }
+    }
+
+    /// A service, if the link is for it.
+    pub(super) async fn linked_provider(
+        &self,
+        link: &Link,
+        service: &str,
+        note: &mut Note,
+    ) -> Result<Arc<Provider>, LinkError> {
+        self.fresh_services().await?;
+        let provider = self.find_provider(service, Some("service"))?;
+        if !link.services.is_empty() && !link.services.contains(&provider.id) {
+            return Err(LinkError::OtherService);
+        }
+        note.provider = Some(provider.id.clone());
+        Ok(provider)
     }
 
     /// A link by its token; by its id only for the browser that has it.
@@ -244,7 +270,7 @@ impl Broker {
         Ok(Usable { link, owner })
     }
 
-    fn note_refused_link(&self, note: Note, error: Option<&LinkError>) {
+    pub(super) fn note_refused_link(&self, note: Note, error: Option<&LinkError>) {
         let (outcome, reason) = match error {
             None => return,
             Some(LinkError::Unknown) => (AuditOutcome::Refused, "unknown_link"),
@@ -252,6 +278,7 @@ impl Broker {
             Some(LinkError::Used | LinkError::Finishing) => (AuditOutcome::Refused, "used_link"),
             Some(LinkError::Ended) => (AuditOutcome::Refused, "ended_link"),
             Some(LinkError::Elsewhere) => (AuditOutcome::Refused, "another_browser"),
+            Some(LinkError::Stranger) => (AuditOutcome::Refused, "another_user"),
             Some(LinkError::OtherService) => (AuditOutcome::Refused, "another_service"),
             Some(LinkError::Broker(error)) => match reason_of(error) {
                 Some(words) => words,

@@ -1,8 +1,9 @@
 //! Connect links: one browser has one, one connect spends it, and whoever comes later is told.
 
 use tokenry_model::{ConnectionId, Link, LinkId, LinkStage, UserId};
+use tokenry_store::{HeldLink, StoreError};
 
-use crate::fixture::{Fixture, NOW, after, provider, stores};
+use crate::fixture::{Fixture, NOW, after, grant, provider, sealed, stores};
 
 const FIRST: [u8; 32] = [1; 32];
 const OTHER: [u8; 32] = [2; 32];
@@ -33,6 +34,18 @@ async fn made(db: &Fixture, number: u8) -> Link {
 
 async fn found(db: &Fixture, link: &Link) -> Link {
     db.store.find_link(&link.id).await.unwrap().unwrap()
+}
+
+/// A link that a browser has, of an owner whose sessions are those that it was made in.
+async fn held(db: &Fixture, number: u8) -> Link {
+    let link = made(db, number).await;
+    db.execute(format!("UPDATE users SET session_epoch = 3 WHERE id = {}", link.user_id.get())).await;
+    assert!(db.store.claim_link_browser(&link.id, &FIRST, None, after(1)).await.unwrap());
+    link
+}
+
+fn spending(link: &Link, browser_hash: [u8; 32]) -> HeldLink {
+    HeldLink { id: link.id, browser_hash }
 }
 
 #[tokio::test]
@@ -122,6 +135,75 @@ async fn one_connect_spends_a_link_and_one_that_did_not_end_well_does_not() {
         assert!(!end(false, LinkStage::Failed, None).await && !end(true, LinkStage::Failed, None).await);
         let it = found(&db, &link).await;
         assert_eq!((it.stage, it.connection), (LinkStage::Connected, Some(ConnectionId::new(7))));
+    }
+}
+
+#[tokio::test]
+async fn of_ten_that_bring_something_with_one_link_one_is_kept_and_spends_it() {
+    for db in stores().await {
+        let link = held(&db, 1).await;
+        let tries = (0..10).map(|number: u8| {
+            let (store, user) = (db.store.clone(), link.user_id);
+            let (new, spends) = (grant(user, &number.to_string()), spending(&link, FIRST));
+            tokio::spawn(async move {
+                let sealed = |_| Ok::<_, StoreError>(sealed("a", None));
+                store.insert_connection_within(0, Some(&spends), &new, NOW, sealed).await
+            })
+        });
+        let mut kept = Vec::new();
+        for each in tries.collect::<Vec<_>>() {
+            match each.await.unwrap() {
+                Ok(id) => kept.push(id),
+                Err(error) => assert!(matches!(error, StoreError::Spent), "{}: {error}", db.name),
+            }
+        }
+        assert_eq!((kept.len(), db.store.count_connections(link.user_id).await.unwrap()), (1, 1));
+        let it = found(&db, &link).await;
+        assert_eq!((it.stage, it.connection), (LinkStage::Connected, Some(kept[0])), "{}", db.name);
+        assert_eq!(it.service, Some(provider("github")));
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_kept_spends_no_link_and_what_spends_no_link_is_not_kept() {
+    for db in stores().await {
+        let link = held(&db, 1).await;
+        let bring = async |spends: &HeldLink, most, fails: bool| {
+            let new = grant(link.user_id, "1");
+            let sealed =
+                |_| if fails { Err(StoreError::KeyInUse) } else { Ok::<_, StoreError>(sealed("a", None)) };
+            db.store.insert_connection_within(most, Some(spends), &new, NOW, sealed).await
+        };
+        let open = async || {
+            let it = found(&db, &link).await;
+            (it.stage, it.connection) == (LinkStage::Open, None)
+                && db.store.count_connections(link.user_id).await.unwrap() == 1
+        };
+        let first = spending(&link, FIRST);
+        let kept = db.add_grant(link.user_id, "0").await;
+        assert!(
+            matches!(bring(&first, 1, false).await, Err(StoreError::Full)) && open().await,
+            "{}",
+            db.name
+        );
+        assert!(bring(&first, 0, true).await.is_err() && open().await, "{}", db.name);
+        // In another browser, or while somebody comes back from a provider with it.
+        assert!(matches!(bring(&spending(&link, OTHER), 0, false).await, Err(StoreError::Spent)));
+        assert!(open().await, "{}", db.name);
+        assert!(db.store.claim_link(&link.id, &FIRST).await.unwrap());
+        assert!(matches!(bring(&first, 0, false).await, Err(StoreError::Spent)), "{}", db.name);
+        let (id, github) = (&link.id, provider("github"));
+        assert!(db.store.update_link_ended(id, true, LinkStage::Failed, &github, None).await.unwrap());
+        // What failed can be tried again, but not when its owner has signed out.
+        let epoch =
+            |epoch| format!("UPDATE users SET session_epoch = {epoch} WHERE id = {}", link.user_id.get());
+        db.execute(epoch(4)).await;
+        assert!(matches!(bring(&first, 0, false).await, Err(StoreError::Spent)), "{}", db.name);
+        db.execute(epoch(3)).await;
+        let id = bring(&first, 0, false).await.unwrap();
+        assert!(id > kept);
+        assert_eq!(found(&db, &link).await.connection, Some(id), "{}", db.name);
+        assert!(!db.store.claim_link(&link.id, &FIRST).await.unwrap());
     }
 }
 

@@ -14,7 +14,7 @@ async fn a_user_has_so_many_connections_and_no_more_and_others_have_theirs() {
         let add = async |user, most, account: &str| {
             let new = crate::fixture::grant(user, account);
             db.store
-                .insert_connection_within(most, &new, NOW, |_| Ok::<_, StoreError>(sealed("a", None)))
+                .insert_connection_within(most, None, &new, NOW, |_| Ok::<_, StoreError>(sealed("a", None)))
                 .await
         };
         let first = add(ada, 2, "1").await.unwrap();

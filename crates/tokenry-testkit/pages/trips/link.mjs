@@ -4,8 +4,8 @@ import { consentAtSandbox } from '../lib/providers.mjs';
 import { serveSite } from '../lib/site.mjs';
 import { PASSWORD } from '../lib/world.mjs';
 
-export const says = "a connect link that a program sends is opened, connects the account, leads back to the program's site, and is good once";
-export const weight = 30;
+export const says = "a connect link that a program sends is opened, connects the account or takes a key, leads back to the program's site, and is good once";
+export const weight = 35;
 
 export async function walk(trip) {
   const site = await serveSite(() => '<!doctype html><html lang="en"><title>App</title><h1>Back at the app</h1>');
@@ -56,5 +56,33 @@ export async function walk(trip) {
     assert.equal((await api.connections()).length, 1);
     const cookies = await person.context.cookies();
     assert.deepEqual(cookies.filter(({ name }) => name.includes('session')), [], 'the link has signed somebody in');
+  });
+  await trip.step('bring a key along, wrongly at first, and come back to the site', async () => {
+    const another = await api.makeLink({ services: ['activecampaign'], return_to: `${site.origin}/done` });
+    const key = 'a key that nobody is shown';
+    await person.go(another.url);
+    await person.link('Connect ActiveCampaign').click();
+    await person.heading('Connect ActiveCampaign');
+    await person.page.getByText('ada', { exact: true }).waitFor();
+    await person.page.getByLabel('The first word of your API address').fill('not a word');
+    await person.page.getByLabel('API key').fill(key);
+    await person.button('Connect ActiveCampaign').click();
+    await person.page.getByRole('alert').waitFor();
+    assert.equal(await person.page.getByLabel('API key').inputValue(), '', 'the key came back');
+    assert.equal(await person.page.getByLabel('The first word of your API address').inputValue(), 'not a word');
+    await person.page.getByLabel('The first word of your API address').fill('acme');
+    await person.page.getByLabel('API key').fill(key);
+    await person.button('Connect ActiveCampaign').click();
+    const came = await ended();
+    const kept = (await api.connections()).find(({ service }) => service === 'activecampaign');
+    assert.deepEqual(
+      [came.pathname, ...['status', 'service', 'connection'].map((name) => came.searchParams.get(name))],
+      ['/done', 'connected', 'activecampaign', String(kept.id)],
+    );
+    assert.ok(!came.href.includes(encodeURIComponent(key)), came.href);
+    const handed = await api.token_of(kept.id);
+    assert.deepEqual([handed.status, handed.json().token], [200, key]);
+    const told = await (await fetch(another.status_url)).json();
+    assert.deepEqual([told.status, told.connection], ['connected', kept.id]);
   });
 }

@@ -113,6 +113,7 @@ async fn a_form_that_no_page_of_ours_made_for_this_browser_changes_nothing() {
     for row in ROWS.iter().filter(|row| row.method == "POST") {
         let browser = if row.who() == Who::Operator { &olga } else { &ada };
         let address = row.address(&scene);
+        scene.open_link(browser, row).await;
         expect_unchanged(&scene, async || {
             let tries = [
                 ("no token", None, &own[..]),
@@ -177,6 +178,7 @@ async fn the_same_forms_sent_by_whom_they_are_for_do_change_something() {
             Who::Person => scene.browser("ada").await,
             Who::Operator => scene.browser("olga").await,
         };
+        scene.open_link(&browser, row).await;
         let before = dump(scene.app.data_dir()).await;
         let answer = browser.post(&row.address(&scene), row.fields).await;
         let after = dump(scene.app.data_dir()).await;

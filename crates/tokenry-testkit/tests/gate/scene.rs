@@ -8,9 +8,13 @@ use tokenry_testkit::app::{Answer, ApiClient, PASSWORD, TestApp, TestUser, start
 use tokenry_testkit::browser::Browser as Walker;
 
 use crate::dump;
+use crate::table::Row;
 
 /// What only Ada may read, and operators.
 pub(crate) const PRIVATE: [&str; 3] = ["ada-has-named-it-so", "grace@example", "ada@example.org"];
+
+/// A service that a person brings a key to.
+pub(crate) const KEYS: &str = "groq";
 
 /// An operator, a person with connections, and another person.
 pub(crate) struct Scene {
@@ -22,6 +26,8 @@ pub(crate) struct Scene {
     pub(crate) user: i64,
     /// What names a connect link that Ada has made and somebody has opened.
     pub(crate) link: String,
+    /// What names one that nobody has opened, for a service that takes a key.
+    pub(crate) key_link: String,
     _sandbox: Sandbox,
 }
 
@@ -45,12 +51,15 @@ impl Scene {
         let name = serde_json::json!({"name": PRIVATE[0]});
         let path = ada.path(&format!("update/connection/name/{connection}"));
         ada.api.put(&path, &name).await.expect(StatusCode::OK);
-        let link =
-            ada.api.post(&ada.path("connect/links"), &serde_json::json!({"services": ["sandbox"]})).await;
-        let link = link.expect(StatusCode::CREATED).text("url").rsplit('/').next().unwrap().to_owned();
+        let make = async |service: &str| {
+            let wanted = serde_json::json!({"services": [service]});
+            let link = ada.api.post(&ada.path("connect/links"), &wanted).await.expect(StatusCode::CREATED);
+            link.text("url").rsplit('/').next().unwrap().to_owned()
+        };
+        let (link, key_link) = (make("sandbox").await, make(KEYS).await);
         let user = sqlx::query_scalar("SELECT id FROM users WHERE username = 'ada'");
         let user = user.fetch_one(&mut database).await.unwrap();
-        let scene = Self { app, ada, connection, user, link, _sandbox: sandbox };
+        let scene = Self { app, ada, connection, user, link, key_link, _sandbox: sandbox };
         // In another browser than any that a test looks at: its owner may take it over.
         let opened = scene.stranger().await.post(&format!("/link/{}", scene.link), &[]).await;
         opened.expect(StatusCode::OK);
@@ -72,6 +81,14 @@ impl Scene {
         browser.keep_cookies(&answer);
         browser.read_token("/account").await;
         browser
+    }
+
+    /// Makes the link of this row the browser's own, if it takes that.
+    pub(crate) async fn open_link(&self, browser: &Browser, row: &Row) {
+        if row.is_brought() {
+            let opened = browser.post(&format!("/link/{}", self.key_link), &[]).await;
+            opened.expect(StatusCode::OK);
+        }
     }
 
     /// Takes the role away from olga.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tokenry_testkit::app::PASSWORD;
 use tokenry_web::{Who, page_routes};
 
-use crate::scene::Scene;
+use crate::scene::{KEYS, Scene};
 
 /// What somebody who may send the form with these fields sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,7 @@ pub(crate) const ROWS: &[Row] = &[
     post("/link/{token}/take", Does::Changes, &[]),
     post("/link/{token}/connect", Does::Nothing, &[("service", "sandbox")]),
     get("/link/{token}/service/{service}"),
+    post("/link/{token}/service/{service}", Does::Changes, &[("api_key", "brought along")]),
     get("/connections"),
     get("/connections/{id}"),
     post("/connections/{id}/rename", Does::Changes, &[("name", "another name")]),
@@ -112,7 +113,8 @@ impl Row {
     /// Its address with what is Ada's.
     pub(crate) fn address(&self, scene: &Scene) -> String {
         let id = if self.path.starts_with("/operator/users") { scene.user } else { scene.connection };
-        self.filled(&id.to_string(), &scene.link)
+        let link = if self.is_brought() { &scene.key_link } else { &scene.link };
+        self.filled(&id.to_string(), link)
     }
 
     /// Its address with a number that nobody has.
@@ -124,11 +126,17 @@ impl Row {
         // One that no configuration sets up.
         let id = if self.path.starts_with("/operator/services") { "spotify" } else { id };
         let path = self.path.replace("{id}", id);
-        let path = path.replace("{service}", "sandbox").replace("{provider}", "sandbox");
+        let service = if self.is_brought() { KEYS } else { "sandbox" };
+        let path = path.replace("{service}", service).replace("{provider}", "sandbox");
         let token = if self.path.starts_with("/link") { link } else { NOBODYS };
         let path = path.replace("{token}", token);
         assert!(!path.contains('{'), "{path}: fill it in here");
         path
+    }
+
+    /// Whether it connects what somebody brings along, with a link that has to be this browser's.
+    pub(crate) fn is_brought(&self) -> bool {
+        (self.method, self.path) == ("POST", "/link/{token}/service/{service}")
     }
 
     /// Whether it is about one connection.

@@ -7,7 +7,9 @@
 
 mod api;
 mod binding;
+mod brought;
 mod ends;
+mod kept;
 mod origins;
 mod replicas;
 mod world;

@@ -1,20 +1,28 @@
 //! What the tests here share: an app with a sandbox on either database, and ways along a link.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokenry::config::Config;
-use tokenry_broker::{ReturnPlace, WebOrigin};
-use tokenry_sandbox::Sandbox;
-use tokenry_testkit::app::{PASSWORD, TestApp, TestUser, providers, sandbox_settings, start_sandbox};
-use tokenry_testkit::browser::{Browser, Page};
+use tokenry_broker::{AuditFilter, AuditLine, ReturnPlace, WebOrigin};
+use tokenry_sandbox::{ApiKey, Client, Sandbox, SandboxOptions};
+use tokenry_testkit::app::{
+    CLIENT_ID, CLIENT_SECRET, PASSWORD, TestApp, TestUser, providers, sandbox_settings, start_sandbox,
+};
+use tokenry_testkit::browser::{Browser, Form, Page};
 use url::Url;
 
 /// Where people may be sent.
 pub(crate) const RETURN_TO: &str = "https://app.example.org/done";
 /// Whose pages may open links.
 pub(crate) const ORIGIN: &str = "https://app.example.org";
+
+/// A key that opens Grace's account, also as her password.
+pub(crate) const KEY: &str = "sbx_key_of_grace";
+/// The secret of a client of her own.
+pub(crate) const SECRET: &str = "her secret";
 
 /// Which database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +48,47 @@ impl World {
     }
 
     pub(crate) async fn start_with(on: On, change: impl FnOnce(&mut Config)) -> Self {
-        let sandbox = start_sandbox(Duration::from_hours(1)).await;
+        Self::around(start_sandbox(Duration::from_hours(1)).await, on, change).await
+    }
+
+    /// As [`World::start_with`], with services that a person brings something to: `keys` (a key), `login` (a user name and a
+    /// password), `program` (a client of one's own) and `hosted` (a key, and the word that its address has).
+    pub(crate) async fn with_keys(on: On, change: impl FnOnce(&mut Config)) -> Self {
+        let key = |user: Option<&str>| ApiKey {
+            user: user.map(str::to_owned),
+            key: KEY.into(),
+            account: "grace".to_owned(),
+        };
+        let callback = "http://127.0.0.1/callback/sandbox".to_owned();
+        let client = |id: &str, secret: &str, redirect_uris| Client {
+            id: id.to_owned(),
+            secret: secret.into(),
+            redirect_uris,
+        };
+        let options = SandboxOptions {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            clients: vec![
+                client(CLIENT_ID, CLIENT_SECRET, vec![callback]),
+                client("of-grace", SECRET, Vec::new()),
+            ],
+            api_keys: vec![key(None), key(Some("grace"))],
+            access_ttl: Duration::from_hours(1),
+            ..SandboxOptions::default()
+        };
+        let sandbox = Sandbox::start(options).await.unwrap();
+        let base = sandbox.base_url().to_owned();
+        Self::around(sandbox, on, |config| {
+            config.providers_dir = config.data_dir.join("providers");
+            std::fs::create_dir_all(&config.providers_dir).unwrap();
+            for (id, file) in brought(&base) {
+                std::fs::write(config.providers_dir.join(format!("{id}.toml")), file).unwrap();
+            }
+            change(config);
+        })
+        .await
+    }
+
+    async fn around(sandbox: Sandbox, on: On, change: impl FnOnce(&mut Config)) -> Self {
         let settings = sandbox_settings(&sandbox);
         let url = match on {
             On::Sqlite => None,
@@ -111,12 +159,70 @@ impl World {
         self.choose(browser, &page).await
     }
 
+    /// Opens a link and goes to the form for what is brought along to a service.
+    pub(crate) async fn form(&self, browser: &mut Browser, made: &Made, service: &str) -> (Page, Form) {
+        let page = browser.get(made.url()).await;
+        let end = format!("/service/{service}");
+        let link = page.links().into_iter().find(|link| link.path().ends_with(&end));
+        let link = link.unwrap_or_else(|| panic!("{:?}: {}", self.on, page.body));
+        let page = browser.follow(&page, &link).await;
+        let form = page.forms().into_iter().find(|form| form.action.path().ends_with(&end));
+        let form = form.unwrap_or_else(|| panic!("{:?}: {}", self.on, page.body));
+        (page, form)
+    }
+
+    /// The rows of the audit log about this, each in short: what, how, why, whose, which connection, which service.
+    pub(crate) async fn audit(&self, actions: &[&str]) -> Vec<String> {
+        let broker = self.app.server().broker();
+        broker.flush_audit().await.unwrap();
+        let lines = broker.list_audit(&AuditFilter::default(), 10_000).await.unwrap().lines;
+        let short = |line: &AuditLine| {
+            let entry = &line.row.entry;
+            let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+            [
+                entry.action.to_string(),
+                entry.outcome.to_string(),
+                or_dash(entry.reason.as_deref().map(str::to_owned)),
+                line.actor.clone().unwrap_or_else(|| entry.actor.to_string()),
+                or_dash(line.owner.clone()),
+                or_dash(entry.connection.map(|id| id.to_string())),
+                or_dash(entry.provider.as_ref().map(ToString::to_string)),
+            ]
+            .join(" ")
+        };
+        let mut rows: Vec<String> = lines.iter().map(short).collect();
+        rows.retain(|row| actions.iter().any(|action| row.starts_with(&format!("{action} "))));
+        rows.reverse();
+        rows
+    }
+
     /// Signs Ada in in a browser.
     pub(crate) async fn sign_in(&self, browser: &mut Browser, sign_in: &Url) -> Page {
         let page = browser.get(sign_in).await;
         let form = page.form_with("password").unwrap_or_else(|| panic!("{}", page.body));
         browser.submit(&form, &[("username", "ada"), ("password", PASSWORD)]).await
     }
+}
+
+/// Files of services that a person brings something to.
+fn brought(base: &str) -> [(&'static str, String); 4] {
+    let file = |id: &str, name: &str, kind: &str, rest: &str| {
+        format!("id = \"{id}\"\nname = \"{name}\"\nkind = \"{kind}\"\n{rest}")
+    };
+    let me =
+        format!("[identity]\nurl = \"{base}/api/me\"\naccount_id = [\"sub\"]\naccount_label = [\"name\"]\n");
+    let api = format!("[api]\nbase_url = \"{base}\"\nhosts = [\"127.0.0.1\"]\n");
+    let login = "[credential]\nuser = \"Account id\"\npassword = \"Auth token\"\n";
+    let program = format!("[token]\nurl = \"{base}/token\"\n{api}");
+    let hosted = "[api]\nbase_url = \"https://{tenant}.example.org\"\nhosts = [\"*.example.org\"]\n\
+                  [credential]\nwhat = \"access key\"\nurl = \"https://example.org/keys\"\n\
+                  [config.tenant]\ntitle = \"Your tenant\"\npattern = \"label\"\nexample = \"acme\"\n";
+    [
+        ("keys", file("keys", "Keys", "api_key", &format!("{me}{api}"))),
+        ("login", file("login", "Login", "basic", &format!("{me}{api}{login}"))),
+        ("program", file("program", "Program", "client_credentials", &program)),
+        ("hosted", file("hosted", "Hosted", "api_key", hosted)),
+    ]
 }
 
 /// What the API answered when a link was made.

@@ -19,8 +19,9 @@ use super::frame::Frame;
 use super::gate::{Visit, Who};
 use super::link_end::embeddable;
 use super::routes::Page;
+use super::service::Sent;
 use super::words::{of_broker, of_link};
-use super::{leave, page, worded};
+use super::{leave, link_bring, page, worded};
 use crate::logos::Sheet;
 
 /// How many services the page shows at once.
@@ -37,6 +38,7 @@ pub(super) fn routes() -> Vec<Page> {
         Page::post("/link/{token}/take", Who::Person, take_over),
         Page::post("/link/{token}/connect", Who::Anyone, connect),
         Page::get_once("/link/{token}/service/{service}", Who::Anyone, ask),
+        Page::post("/link/{token}/service/{service}", Who::Anyone, link_bring::bring),
     ]
 }
 
@@ -129,7 +131,7 @@ fn arrival(headers: &HeaderMap) -> Arrival {
     if real && !ahead { Arrival::Tab } else { Arrival::Unclear }
 }
 
-fn visitor(visit: &Visit) -> Visitor {
+pub(super) fn visitor(visit: &Visit) -> Visitor {
     Visitor {
         browser: Some(visit.browser.clone()),
         claims: visit.person.as_ref().map(|person| person.claims.clone()),
@@ -187,10 +189,15 @@ async fn take_over(visit: Visit, Path(token): Path<String>) -> Response {
 }
 
 /// Which service, and what it asks for.
-async fn ask(visit: Visit, Path((token, service)): Path<(String, String)>) -> Response {
-    let response = match visit.app.broker.visit_link(&token, &visitor(&visit), false, None).await {
+pub(super) async fn ask(visit: Visit, Path((token, service)): Path<(String, String)>) -> Response {
+    let broker = &visit.app.broker;
+    let response = match broker.visit_link(&token, &visitor(&visit), false, None).await {
         Err(error) => refused(&visit, error),
-        Ok(LinkVisit::Here(link)) => asking(&visit, &link, &service, &BTreeMap::new(), None),
+        Ok(LinkVisit::Here(link)) => match broker.link_offer(&link.services, &service).await {
+            Ok(Some(offer)) => return link_bring::show(&visit, &link, &offer, &Sent::default(), None),
+            Ok(None) => asking(&visit, &link, &service, &BTreeMap::new(), None),
+            Err(error) => refused(&visit, error.into()),
+        },
         Ok(_) => refused(&visit, LinkError::Elsewhere),
     };
     embeddable(&visit, response)
@@ -289,7 +296,7 @@ fn elsewhere(visit: &Visit, token: &str, link: &LinkPage, may_take: bool) -> Res
     response
 }
 
-fn gate(visit: &Visit, link: &LinkPage, key: &str, way: &'static str, action: String) -> Response {
+pub(super) fn gate(visit: &Visit, link: &LinkPage, key: &str, way: &'static str, action: String) -> Response {
     let username = link.username.as_str();
     let say = |part: &str| visit.language.say(&format!("{key}{part}"), &[("username", &username)]);
     let template = GatePage {
@@ -329,14 +336,15 @@ fn asking(
 }
 
 /// Why a link cannot be used, in words, and what to do.
-fn refused(visit: &Visit, error: LinkError) -> Response {
+pub(super) fn refused(visit: &Visit, error: LinkError) -> Response {
     let (status, key) = match &error {
         LinkError::Unknown => (StatusCode::NOT_FOUND, "link-unknown"),
         LinkError::Expired => (StatusCode::GONE, "link-expired"),
         LinkError::Used => (StatusCode::GONE, "link-used"),
         LinkError::Finishing => (StatusCode::CONFLICT, "link-finishing"),
         LinkError::Ended => (StatusCode::GONE, "link-ended"),
-        LinkError::Elsewhere => (StatusCode::FORBIDDEN, "link-elsewhere"),
+        // A stranger to it is shown whose it is, on a page of its own.
+        LinkError::Elsewhere | LinkError::Stranger => (StatusCode::FORBIDDEN, "link-elsewhere"),
         LinkError::OtherService => (StatusCode::FORBIDDEN, "link-other-service"),
         LinkError::Broker(_) => {
             let LinkError::Broker(error) = error else { return super::not_found(visit) };

@@ -13,6 +13,7 @@ mod extract;
 mod frame;
 mod gate;
 mod home;
+mod link_bring;
 mod link_end;
 mod links;
 mod markup;

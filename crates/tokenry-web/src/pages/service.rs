@@ -29,7 +29,7 @@ pub(super) fn routes() -> Vec<Page> {
 
 /// What a form sent, in its order. Some of it is secret, so all of it is kept as that.
 #[derive(Default)]
-struct Sent(Vec<(String, SecretString)>);
+pub(super) struct Sent(pub(super) Vec<(String, SecretString)>);
 
 impl Sent {
     fn text(&self, name: &str) -> &str {
@@ -48,7 +48,7 @@ impl Sent {
     }
 
     /// The settings that were filled in.
-    fn settings(&self) -> Values {
+    pub(super) fn settings(&self) -> Values {
         let filled = self.0.iter().filter_map(|(name, value)| {
             let value = value.expose_secret().trim();
             Some((name.strip_prefix(SETTING)?.to_owned(), value.to_owned())).filter(|_| !value.is_empty())
@@ -83,22 +83,52 @@ struct ServicePage {
     /// Why no link leads there as things are, if none does.
     why: Option<String>,
     has_device_flow: bool,
-    settings: Vec<SettingField>,
     scopes: Vec<ScopeTick>,
     /// Scopes that were asked for and are none of those. `None`: nothing was chosen yet.
     other: Option<String>,
-    secrets: Vec<SecretField>,
-    credential: String,
-    credential_url: Option<String>,
-    docs_url: Option<String>,
+    bring: Bring,
     given_name: String,
     problem: Option<String>,
 }
 
+/// What the form asks a person for: `_bring.html` and `_bring_fields.html` show it.
+pub(super) struct Bring {
+    /// The service's name.
+    pub(super) service: String,
+    pub(super) settings: Vec<SettingField>,
+    pub(super) secrets: Vec<SecretField>,
+    pub(super) credential: String,
+    pub(super) credential_url: Option<String>,
+    pub(super) docs_url: Option<String>,
+}
+
+impl Bring {
+    /// With the settings that were typed before. What is secret is typed again.
+    pub(super) fn of(language: &Language, offer: &Offer, sent: &Sent) -> Self {
+        let typed = |setting: &SettingOffer| SettingField {
+            value: match sent.text(&format!("{SETTING}{}", setting.name)) {
+                "" => setting.default.clone().unwrap_or_default(),
+                typed => typed.to_owned(),
+            },
+            setting: setting.clone(),
+        };
+        // A pasted token has none.
+        let settings = if is_closed(offer) { &[][..] } else { &offer.settings };
+        Self {
+            service: offer.name.clone(),
+            settings: settings.iter().map(typed).collect(),
+            secrets: secrets(language, offer),
+            credential: offer.credential.clone(),
+            credential_url: offer.credential_url.as_ref().and_then(outward),
+            docs_url: offer.docs_url.as_ref().and_then(outward),
+        }
+    }
+}
+
 /// A setting, and what was typed for it before.
-struct SettingField {
-    setting: SettingOffer,
-    value: String,
+pub(super) struct SettingField {
+    pub(super) setting: SettingOffer,
+    pub(super) value: String,
 }
 
 /// A scope, and whether it is ticked.
@@ -108,11 +138,11 @@ struct ScopeTick {
 }
 
 /// What a person types or pastes.
-struct SecretField {
-    name: &'static str,
-    label: String,
-    is_needed: bool,
-    is_hidden: bool,
+pub(super) struct SecretField {
+    pub(super) name: &'static str,
+    pub(super) label: String,
+    pub(super) is_needed: bool,
+    pub(super) is_hidden: bool,
 }
 
 async fn offer_of(visit: &Visit, word: &str) -> Result<Offer, PageError> {
@@ -123,15 +153,19 @@ async fn look(visit: Visit, Path(word): Path<String>) -> Result<Response, PageEr
     Ok(show(&visit, offer_of(&visit, &word).await?, &Sent::default(), None))
 }
 
+/// Whether the operator has something to do before a service can be connected.
+const fn is_closed(offer: &Offer) -> bool {
+    matches!(offer.way, Way::NotSetUp { .. } | Way::PasteOnly { .. })
+}
+
 fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<&Said>) -> Response {
     let mut sheet = Sheet::within(usize::MAX);
     let logo = sheet.logo(offer.id.as_str(), &offer.name).html();
-    let is_closed = matches!(offer.way, Way::NotSetUp { .. } | Way::PasteOnly { .. });
     let why = match &offer.way {
         Way::PasteOnly { why } => Some(why.clone()),
         _ => None,
     };
-    let secrets = secrets(&visit.language, &offer);
+    let bring = Bring::of(&visit.language, &offer, sent);
     let chosen = sent.scopes();
     let is_offered = |wanted: &String| offer.scopes.iter().any(|known| known.scope == *wanted);
     let other = chosen.as_ref().map(|chosen| {
@@ -143,13 +177,6 @@ fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<&Said>) -> Res
         is_ticked: chosen.as_ref().map_or(scope.is_default, |chosen| chosen.contains(&scope.scope)),
         scope,
     };
-    let typed = |setting: SettingOffer| SettingField {
-        value: match sent.text(&format!("{SETTING}{}", setting.name)) {
-            "" => setting.default.clone().unwrap_or_default(),
-            typed => typed.to_owned(),
-        },
-        setting,
-    };
     let title = visit.language.say("connect-service-title", &[("service", &offer.name)]);
     let template = ServicePage {
         frame: visit.titled(title).at(Section::Connect),
@@ -157,18 +184,14 @@ fn show(visit: &Visit, offer: Offer, sent: &Sent, problem: Option<&Said>) -> Res
         logo,
         way: catalogue::way(&offer),
         is_consent: offer.way == Way::Consent,
-        is_closed,
+        is_closed: is_closed(&offer),
         why,
         other,
         has_device_flow: offer.has_device_flow,
-        secrets,
         id: offer.id.to_string(),
         name: offer.name,
-        settings: offer.settings.into_iter().map(typed).collect(),
         scopes: offer.scopes.into_iter().map(tick).collect(),
-        credential: offer.credential,
-        credential_url: offer.credential_url.as_ref().and_then(outward),
-        docs_url: offer.docs_url.as_ref().and_then(outward),
+        bring,
         given_name: sent.text("name").to_owned(),
         problem: problem.map(|said| said.text.clone()),
     };
@@ -223,14 +246,22 @@ async fn connect(
     };
     match done {
         Ok(response) => Ok(response),
-        Err(
-            error @ (BrokerError::Unauthenticated(_)
+        Err(error) if is_about_what_was_sent(&error) => {
+            Ok(show(&visit, offer, &sent, Some(&Said::of(&visit.language, &error))))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the form is shown again with it.
+pub(super) const fn is_about_what_was_sent(error: &BrokerError) -> bool {
+    !matches!(
+        error,
+        BrokerError::Unauthenticated(_)
             | BrokerError::Store(_)
             | BrokerError::Vault(_)
-            | BrokerError::Internal(_)),
-        ) => Err(error.into()),
-        Err(error) => Ok(show(&visit, offer, &sent, Some(&Said::of(&visit.language, &error)))),
-    }
+            | BrokerError::Internal(_)
+    )
 }
 
 async fn begin(visit: &Visit, offer: &Offer, sent: &Sent) -> Result<Response, BrokerError> {
@@ -260,7 +291,16 @@ async fn begin_device(visit: &Visit, offer: &Offer, sent: &Sent) -> Result<Respo
 
 async fn bring(visit: &Visit, offer: &Offer, sent: &Sent) -> Result<Response, BrokerError> {
     let claims = claims(visit)?;
-    let given = match &offer.way {
+    let given = given(offer, sent);
+    let new =
+        NewImport { service: offer.id.to_string(), name: sent.name(), settings: sent.settings(), given };
+    let imported = visit.app.broker.import_connection(claims, claims.username(), new).await?;
+    Ok(visit.go(&format!("/connections/{}?done=connected", imported.detail.connection.id)))
+}
+
+/// What was brought along, of what the service takes.
+pub(super) fn given(offer: &Offer, sent: &Sent) -> Given {
+    match &offer.way {
         Way::ApiKey => Given::ApiKey { api_key: sent.secret("api_key") },
         Way::Basic { .. } => {
             Given::Basic { username: sent.secret("username"), password: sent.secret("password") }
@@ -276,11 +316,7 @@ async fn bring(visit: &Visit, offer: &Offer, sent: &Sent) -> Result<Response, Br
         Way::Consent | Way::NotSetUp { .. } | Way::PasteOnly { .. } => {
             Given::Plain { token: sent.secret("token") }
         }
-    };
-    let new =
-        NewImport { service: offer.id.to_string(), name: sent.name(), settings: sent.settings(), given };
-    let imported = visit.app.broker.import_connection(claims, claims.username(), new).await?;
-    Ok(visit.go(&format!("/connections/{}?done=connected", imported.detail.connection.id)))
+    }
 }
 
 /// Who is signed in: the gate has let nobody else through.

@@ -158,6 +158,7 @@ pub(super) fn of_link(language: &Language, error: &LinkError) -> String {
         LinkError::Ended => "link-ended",
         LinkError::Elsewhere => "link-elsewhere",
         LinkError::OtherService => "link-other-service",
+        LinkError::Stranger => "link-anothers",
         LinkError::Broker(error) => return of_broker(language, error),
     };
     language.say(key, &[])

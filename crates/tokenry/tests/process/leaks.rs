@@ -268,6 +268,35 @@ impl Scene {
         user.api.delete(&user.path(&format!("connection/delete/{id}"))).await.expect(StatusCode::OK);
     }
 
+    /// A key by a connect link: refused, and taken. What opens the link is secret as well.
+    async fn brought(&mut self, user: &TestUser) {
+        let wanted = json!({"services": ["activecampaign"]});
+        let made = user.api.post(&user.path("connect/links"), &wanted).await.expect(StatusCode::CREATED);
+        let url = made.text("url");
+        self.watch.add(url.rsplit('/').next().unwrap());
+        let mut browser = Browser::new();
+        let page = browser.get(&url).await;
+        let form = page.links().into_iter().find(|link| link.path().ends_with("/service/activecampaign"));
+        let page = browser.follow(&page, &form.unwrap()).await;
+        let form = page.form_with("api_key").unwrap_or_else(|| panic!("{}", page.body));
+        for (tenant, key, status) in [
+            ("no tenant", SECOND, StatusCode::UNPROCESSABLE_ENTITY),
+            ("acme", "", StatusCode::UNPROCESSABLE_ENTITY),
+            ("acme", PASTED, StatusCode::OK),
+            ("acme", SECOND, StatusCode::GONE),
+        ] {
+            let page = browser.submit(&form, &[("settings.subdomain", tenant), ("api_key", key)]).await;
+            assert_eq!(page.status, status, "{}", page.body);
+            self.keep_page("a key by a link", &page);
+        }
+        for cookie in browser.cookies() {
+            self.watch.add(&cookie.value);
+        }
+        let id = user.list().await[0]["ID"].as_i64().unwrap();
+        assert_eq!(user.token_of(id).await, PASTED);
+        user.api.delete(&user.path(&format!("connection/delete/{id}"))).await.expect(StatusCode::OK);
+    }
+
     /// Asks for a link; what is in it is secret from now on. Gives the callback's path, without a code.
     async fn link(&mut self, user: &TestUser) -> (String, String) {
         let (link, cookie) = user.link("talker").await;
@@ -412,6 +441,7 @@ async fn play(format: &str) {
     let mut scene = Scene::start(format).await;
     let user = scene.accounts().await;
     scene.pasted(&user).await;
+    scene.brought(&user).await;
     let id = scene.connects(&user).await;
     scene.refreshes(&user, id).await;
     scene.metrics().await;
