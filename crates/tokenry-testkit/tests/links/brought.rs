@@ -10,8 +10,11 @@ use tokenry_testkit::browser::{Browser, Page};
 
 use crate::world::{BOTH, KEY, ORIGIN, On, RETURN_TO, SECRET, World, expect_refused, header};
 
-/// What each kind is connected with, and the words of its form.
-const KINDS: [(&str, &[(&str, &str)], &[&str]); 3] = [
+/// A service, the fields of its form, and the words on it.
+type Kind = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
+
+/// What each kind is connected with.
+const KINDS: [Kind; 3] = [
     ("keys", &[("api_key", KEY)], &["Keys works with something you bring along", ">API key</label>"]),
     (
         "login",
