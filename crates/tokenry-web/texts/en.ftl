@@ -1,8 +1,8 @@
 ### What the pages say, in English (Fluent: https://projectfluent.org). A second language is a file beside this one, called after its
 ### tag (de.ftl, pt-BR.ftl), or the same in an operator's `texts_dir`. What it lacks is said in English.
 ###
-### A sentence is one text, also where a name or a time stands in it. A test finds texts that are missing, ones that nobody says,
-### and variables that a text is not given; another one, words on a page that are not from here.
+### A sentence is one text, also where a name, a number or a time stands in it. A test finds texts that are missing and ones that
+### nobody says; another one, in a browser, words on a page that are not from here.
 
 ## The frame of every page
 skip = Skip to the content
@@ -139,6 +139,8 @@ not-completed-title = The service did not complete the connection
 not-completed-next = Ask for a new link and try again. If it happens again, tell the operator of this server what is written here.
 provider-away = { $service } is not answering at the moment. What was seen: { $cause }
 provider-away-title = The service is away
+provider-refused-title = The service did not do it
+provider-refused-next = Try again in a while. If it happens again, tell the operator of this server what is written here.
 provider-away-next = Wait a few minutes and try again: a new link is made for it. You need not change anything.
 
 ## Connect links
@@ -202,7 +204,7 @@ error-signed-out = You are not signed in any more.
 error-wrong-login = The username or the password is wrong.
 error-no-such-connection = You have no connection with this number.
 error-signup-closed = Signing up is closed on this server. Ask its operator for an account.
-error-setting = The field “{ $name }” is not as it must be: { $problem }
+error-setting = { $field }: this is not as the service needs it. { $problem }
 error-credential-refused = { $service } does not take this: { $cause }
 error-settings-required = { $service } needs to know more before it can be connected: { $settings }
 error-no-device-flow = { $service } has no way to say yes on another device. Connect it in this browser.
@@ -594,9 +596,18 @@ operator-attention-none = Nothing needs you.
 operator-attention-fault = The service refuses this server's registration since { $since }. It said: { $what }
 operator-attention-circuit = Refreshes are held back since { $since }, and tried again from { $until } on. Why: { $what }
 operator-attention-paused = The service asked to be left alone until { $until }.
-operator-attention-reconnect = { $what } must be connected again by their owners.
-operator-attention-quarantined = { $what } set aside after failing again and again; they are still tried from time to time.
-operator-attention-ending = { $what } end within two weeks unless their owners connect them again.
+operator-attention-reconnect = { $count ->
+    [one] One connection must be connected again by its owner.
+   *[other] { $count } connections must be connected again by their owners.
+  }
+operator-attention-quarantined = { $count ->
+    [one] One connection is set aside after failing again and again; it is still tried from time to time.
+   *[other] { $count } connections are set aside after failing again and again; they are still tried from time to time.
+  }
+operator-attention-ending = { $count ->
+    [one] One connection ends within two weeks unless its owner connects it again.
+   *[other] { $count } connections end within two weeks unless their owners connect them again.
+  }
 operator-refreshes = Refreshes by service
 operator-refreshes-none = Nothing was refreshed, and nothing is due.
 operator-counted = Counted since { $at }.
@@ -749,6 +760,7 @@ keys-retired = Retired
 keys-made = Made { $at }
 keys-sealed = { $count ->
     [0] nothing is sealed with it
+    [one] one value is sealed with it
    *[other] { $count } values are sealed with it
   }
 keys-held = { $count ->
@@ -759,15 +771,42 @@ keys-held-dead = { $count ->
     [one] Held by 1 server that ended without a word
    *[other] Held by { $count } servers that ended without a word
   }
-kept-signing-keys = signing keys
-kept-secrets-of-the-installation = secrets of the installation
-kept-secrets-of-services = secrets of services
-kept-secrets-of-flows = secrets of connects under way
-kept-grants-that-wait-for-their-owner = grants that wait for their owner
-kept-access-tokens-to-revoke = access tokens to revoke
-kept-refresh-tokens-to-revoke = refresh tokens to revoke
-kept-refresh-tokens = refresh tokens
-kept-access-tokens = access tokens
+kept-signing-keys = { $count ->
+    [one] one signing key
+   *[other] { $count } signing keys
+  }
+kept-secrets-of-the-installation = { $count ->
+    [one] one secret of the installation
+   *[other] { $count } secrets of the installation
+  }
+kept-secrets-of-services = { $count ->
+    [one] one secret of a service
+   *[other] { $count } secrets of services
+  }
+kept-secrets-of-flows = { $count ->
+    [one] the secrets of one connect under way
+   *[other] { $count } secrets of connects under way
+  }
+kept-grants-that-wait-for-their-owner = { $count ->
+    [one] one grant that waits for its owner
+   *[other] { $count } grants that wait for their owner
+  }
+kept-access-tokens-to-revoke = { $count ->
+    [one] one access token to revoke
+   *[other] { $count } access tokens to revoke
+  }
+kept-refresh-tokens-to-revoke = { $count ->
+    [one] one refresh token to revoke
+   *[other] { $count } refresh tokens to revoke
+  }
+kept-refresh-tokens = { $count ->
+    [one] one refresh token
+   *[other] { $count } refresh tokens
+  }
+kept-access-tokens = { $count ->
+    [one] one access token
+   *[other] { $count } access tokens
+  }
 keys-retire = Retire
 keys-retire-named = Retire the data key { $id }
 keys-rotate = Make a new data key

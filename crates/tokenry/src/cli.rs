@@ -247,7 +247,7 @@ async fn run_async(cli: Cli) -> anyhow::Result<ExitCode> {
                     print!("{}", config.summary());
                     // A provider that lacks its addresses shows only here.
                     providers::catalogue(&config, &config.outbound)?;
-                    texts::texts(&config)?;
+                    texts::check(&config)?;
                     println!("The configuration is good.");
                 }
             }

@@ -35,7 +35,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<(Bro
     let database_url = config.database_url.expose_secret();
     // First what can be wrong without anything being made: a start that fails must not leave a key behind unmentioned.
     let catalogue = providers::catalogue(config, &config.outbound)?;
-    texts::texts(config)?;
+    texts::read(config)?;
     let oauth = OAuth::new(config.outbound.clone(), Arc::clone(&clock))?;
     master_key::make_data_dir(&config.data_dir)?;
     let found = master_key::find(&config.master_key, database_url).await?;

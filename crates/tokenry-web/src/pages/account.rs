@@ -16,6 +16,7 @@ use super::error::PageError;
 use super::extract::Form;
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
+use super::markup::Markup;
 use super::page;
 use super::routes::Page;
 use super::words::Said;
@@ -36,8 +37,8 @@ pub(super) fn routes() -> Vec<Page> {
 /// Which of the forms did not go well, and why.
 #[derive(Default)]
 struct Problems {
-    password: Option<String>,
-    export: Option<String>,
+    password: Option<Markup>,
+    export: Option<Markup>,
 }
 
 #[derive(Template)]

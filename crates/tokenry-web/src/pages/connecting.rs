@@ -16,6 +16,7 @@ use tokenry_model::{ExposeSecret as _, SecretString};
 
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
+use super::markup::Markup;
 use super::routes::Page;
 use super::words::{Said, of_connect};
 use super::{link_end, message, page, problem};
@@ -52,7 +53,7 @@ struct ConnectedPage<'a> {
 struct DeadEndPage<'a> {
     frame: Frame,
     title: &'a str,
-    text: &'a str,
+    text: &'a Markup,
     next: &'a str,
     /// Where to try again.
     again: String,
@@ -66,7 +67,7 @@ struct ConfirmPage<'a> {
     account: Option<&'a str>,
     username: &'a str,
     handle: &'a str,
-    problem: Option<String>,
+    problem: Option<Markup>,
 }
 
 /// The way back from a provider that is built in.
@@ -261,14 +262,14 @@ pub(super) fn dead_end(
     next: &str,
     offer: &Offer,
 ) -> Response {
-    show_dead_end(visit, status, title, "", next, format!("/connect/{}", offer.id))
+    show_dead_end(visit, status, title, &Markup::default(), next, format!("/connect/{}", offer.id))
 }
 
 fn show_dead_end(
     visit: &Visit,
     status: StatusCode,
     title: &str,
-    text: &str,
+    text: &Markup,
     next: &str,
     again: String,
 ) -> Response {

@@ -70,7 +70,7 @@ struct ConnectionPage {
     doings: Vec<Doing>,
     older: Option<i64>,
     /// What is wrong with the name that was sent.
-    problem: Option<String>,
+    problem: Option<Markup>,
 }
 
 #[derive(Template)]
@@ -325,6 +325,5 @@ async fn undo(visit: Visit, Path(id): Path<String>) -> Result<Response, PageErro
 }
 
 fn too_late(visit: &Visit) -> Response {
-    let [title, text, next] = ["undo-late-title", "undo-late", "undo-late-next"].map(|key| visit.say(key));
-    super::worded(visit, StatusCode::NOT_FOUND, &title, &text, &next)
+    super::message(visit, StatusCode::NOT_FOUND, "undo-late")
 }

@@ -12,6 +12,7 @@ use super::connection;
 use super::error::PageError;
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
+use super::markup::Markup;
 use super::routes::Page;
 use super::words::Said;
 use crate::logos::Sheet;
@@ -80,6 +81,12 @@ impl ListPage {
     /// Whether a row's name was refused just now.
     fn refused(&self, id: i64) -> Option<&Refused> {
         self.refused.as_ref().filter(|refused| refused.id == id)
+    }
+
+    /// What is wrong with a name whose connection is not among those that are shown.
+    fn refused_elsewhere(&self) -> Option<&Markup> {
+        let refused = self.refused.as_ref()?;
+        self.rows.iter().all(|row| row.id != refused.id).then_some(&refused.said.text)
     }
 
     /// The states that can be asked for, each with its word.

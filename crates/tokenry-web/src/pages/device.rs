@@ -12,6 +12,7 @@ use super::error::PageError;
 use super::extract::Form;
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
+use super::markup::Markup;
 use super::routes::Page;
 use super::service::outward;
 use super::words::Said;
@@ -45,7 +46,7 @@ struct DevicePage<'a> {
     /// Whether it was asked after, and nothing has come yet.
     is_pending: bool,
     /// Why it could not be asked after.
-    problem: Option<&'a str>,
+    problem: Option<&'a Markup>,
 }
 
 pub(super) fn show_begun(visit: &Visit, offer: &Offer, begun: &DeviceBegun) -> Response {
@@ -76,7 +77,7 @@ fn show(
         code: &waiting.code,
         address: &address,
         is_pending,
-        problem: problem.map(|said| said.text.as_str()),
+        problem: problem.map(|said| &said.text),
     };
     Said::page(problem, &template)
 }

@@ -162,14 +162,19 @@ impl Frame {
         self.language.mark(key, &marked)
     }
 
-    /// What a scope is good for, in words of its service's file.
-    pub(crate) fn about(&self, words: &str) -> Markup {
-        self.language.foreign("scope", words)
+    /// Words of a service's own file: what a scope is good for, what a setting is called.
+    pub(crate) fn foreign(&self, kind: &str, words: &str) -> Markup {
+        self.language.foreign(kind, words)
     }
 
     /// The text for a word of a list that may grow without us, such as the categories of services.
     pub(crate) fn known(&self, kind: &str, word: &str) -> String {
         self.language.known(kind, word)
+    }
+
+    /// So many of what is kept sealed.
+    pub(crate) fn kept(&self, what: &str, count: &str) -> String {
+        self.language.known_count("kept", what, count)
     }
 
     /// A name that somebody gave.

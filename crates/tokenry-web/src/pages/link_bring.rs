@@ -12,6 +12,7 @@ use super::frame::Frame;
 use super::gate::Visit;
 use super::link_end::{self, embeddable, openable};
 use super::links::{refused, visitor};
+use super::markup::Markup;
 use super::service::{Bring, Sent, given, is_about_what_was_sent};
 use super::words::Said;
 use super::{connecting, links};
@@ -24,7 +25,7 @@ struct BringPage<'a> {
     opener: Option<&'a Opener>,
     id: String,
     bring: Bring,
-    problem: Option<String>,
+    problem: Option<Markup>,
 }
 
 /// The form. It asks for a secret, so it stands in no frame. Whoever is signed in as somebody else signs out first.
@@ -74,7 +75,7 @@ pub(super) async fn bring(
     let problem: Option<Said> = match broker.bring_with_link(&token, visitor(&visit), new).await {
         Ok(completed) => return ended(&visit, &completed),
         Err(LinkError::Broker(error)) if is_about_what_was_sent(&error) => {
-            Some(Said::of(&visit.language, &error))
+            Some(Said::at(&visit.language, &error, &offer))
         }
         Err(LinkError::Stranger) => None,
         Err(error) => return embeddable(&visit, refused(&visit, error)),

@@ -9,6 +9,7 @@ use tokenry_broker::{CallbackOutcome, ConnectError, Connected, LinkEnd, WebOrigi
 use super::connecting::{error_key, status_of};
 use super::frame::Frame;
 use super::gate::Visit;
+use super::markup::Markup;
 use super::page;
 use super::words::{Said, of_connect};
 
@@ -21,7 +22,7 @@ struct EndPage<'a> {
     mood: &'static str,
     badge: String,
     connected: Option<&'a Connected>,
-    text: String,
+    text: Markup,
     next: String,
     /// Where the person goes on, and what that place is called.
     back: Option<(String, String)>,
@@ -58,24 +59,25 @@ pub(super) fn show_connected(visit: &Visit, end: &LinkEnd, connected: &Connected
 fn show_failed(visit: &Visit, end: &LinkEnd, error: &ConnectError) -> Response {
     let key = error_key(error);
     let title = visit.say(&format!("{key}-title"));
-    let (status, text) = match error {
-        ConnectError::Broker(error) => {
-            let said = Said::of(&visit.language, error);
-            (said.status, said.text)
-        }
-        other => (status_of(other), of_connect(&visit.language, other)),
+    let said = match error {
+        ConnectError::Broker(error) => Some(Said::of(&visit.language, error)),
+        _ => None,
     };
     let template = EndPage {
         mood: if end.status == "declined" { "warn" } else { "bad" },
         badge: visit.say("link-end-not"),
-        text,
+        text: of_connect(&visit.language, error),
         next: visit.say("link-end-next"),
         can_retry: true,
         // What failed is to be read first.
         goes: end.status == "declined" && end.opener.is_none(),
         ..blank(visit, end, title)
     };
-    embeddable(visit, page(status, &template))
+    let response = match said {
+        Some(said) => said.wait(page(said.status, &template)),
+        None => page(status_of(error), &template),
+    };
+    embeddable(visit, response)
 }
 
 fn blank<'a>(visit: &Visit, end: &'a LinkEnd, title: String) -> EndPage<'a> {
@@ -89,7 +91,7 @@ fn blank<'a>(visit: &Visit, end: &'a LinkEnd, title: String) -> EndPage<'a> {
         mood: "",
         badge: String::new(),
         connected: None,
-        text: String::new(),
+        text: Markup::default(),
         next: String::new(),
         back,
         // A window that a page opened is closed by that page.

@@ -18,6 +18,7 @@ use super::extract::{Form, Path};
 use super::frame::Frame;
 use super::gate::{Visit, Who};
 use super::link_end::embeddable;
+use super::markup::Markup;
 use super::routes::Page;
 use super::service::Sent;
 use super::words::{of_broker, of_link};
@@ -96,7 +97,7 @@ struct ServicePage<'a> {
     opener: Option<&'a Opener>,
     service: &'a LinkService,
     given: &'a BTreeMap<String, String>,
-    problem: Option<String>,
+    problem: Option<Markup>,
 }
 
 impl ServicePage<'_> {
@@ -317,7 +318,7 @@ fn asking(
     link: &LinkPage,
     service: &str,
     given: &BTreeMap<String, String>,
-    problem: Option<String>,
+    problem: Option<Markup>,
 ) -> Response {
     let offered = visit.app.broker.link_services(&link.services);
     let Some(service) = offered.iter().find(|known| known.id.as_str() == service) else {

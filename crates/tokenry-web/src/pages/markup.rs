@@ -58,6 +58,10 @@ impl Markup {
         Self(format!("<span lang=\"en\" dir=\"ltr\" translate=\"no\">{}</span>", words.join(" ")))
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }

@@ -36,11 +36,12 @@ pub(crate) use self::connecting::read_callback;
 pub(crate) use self::frame::Frame;
 pub use self::gate::Who;
 pub(crate) use self::gate::{Visit, wants_page};
+use self::markup::Markup;
 pub use self::routes::page_routes;
 pub(crate) use self::routes::router;
 use self::texts::Language;
 pub use self::texts::{LiveTexts, TextFile, Texts, TextsError, english_texts};
-use self::words::Said;
+use self::words::{Said, title_of};
 use crate::error::ApiError;
 use crate::router::App;
 use tokenry_broker::BrokerError;
@@ -54,7 +55,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 struct MessagePage<'a> {
     frame: Frame,
     title: &'a str,
-    text: &'a str,
+    text: &'a Markup,
     next: &'a str,
 }
 
@@ -91,12 +92,12 @@ fn dressed(status: StatusCode, html: String) -> Response {
 /// A page that only says something: `key` has a text, `<key>-title` and `<key>-next` belong to it.
 pub(crate) fn message(visit: &Visit, status: StatusCode, key: &str) -> Response {
     let [title, next] = ["title", "next"].map(|part| visit.say(&format!("{key}-{part}")));
-    let text = visit.say(key);
+    let text = visit.language.mark(key, &[]);
     worded(visit, status, &title, &text, &next)
 }
 
 /// As [`message`], with texts that are there already.
-pub(crate) fn worded(visit: &Visit, status: StatusCode, title: &str, text: &str, next: &str) -> Response {
+pub(crate) fn worded(visit: &Visit, status: StatusCode, title: &str, text: &Markup, next: &str) -> Response {
     let frame = visit.titled(title.to_owned());
     page(status, &MessagePage { frame, title, text, next })
 }
@@ -104,7 +105,7 @@ pub(crate) fn worded(visit: &Visit, status: StatusCode, title: &str, text: &str,
 /// A verb was not done.
 fn problem(visit: &Visit, error: &BrokerError) -> Response {
     let said = Said::of(&visit.language, error);
-    let key = if said.status.is_server_error() { "problem-here" } else { "problem" };
+    let key = title_of(error, said.status);
     let [title, next] = ["title", "next"].map(|part| visit.say(&format!("{key}-{part}")));
     said.wait(worded(visit, said.status, &title, &said.text, &next))
 }
@@ -119,7 +120,7 @@ fn bare(app: &App, language: Language, error: &BrokerError) -> Response {
     let said = Said::of(&language, error);
     let [title, next] = ["problem-here-title", "problem-here-next"].map(|key| language.say(key, &[]));
     let frame = Frame::new(app.base_path(), language, title.clone(), None, Default::default());
-    page(said.status, &MessagePage { frame, title: &title, text: &said.text, next: &next })
+    said.wait(page(said.status, &MessagePage { frame, title: &title, text: &said.text, next: &next }))
 }
 
 /// Leaves for a service. A redirect would do, if browsers did not hold the policy about forms against it.

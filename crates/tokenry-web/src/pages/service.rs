@@ -11,6 +11,7 @@ use super::error::PageError;
 use super::extract::{Form, Path};
 use super::frame::{Frame, Section};
 use super::gate::{Visit, Who};
+use super::markup::Markup;
 use super::routes::Page;
 use super::texts::Language;
 use super::words::Said;
@@ -88,7 +89,7 @@ struct ServicePage {
     other: Option<String>,
     bring: Bring,
     given_name: String,
-    problem: Option<String>,
+    problem: Option<Markup>,
 }
 
 /// What the form asks a person for: `_bring.html` and `_bring_fields.html` show it.
@@ -97,7 +98,7 @@ pub(super) struct Bring {
     pub(super) service: String,
     pub(super) settings: Vec<SettingField>,
     pub(super) secrets: Vec<SecretField>,
-    pub(super) credential: String,
+    pub(super) credential: Markup,
     pub(super) credential_url: Option<String>,
     pub(super) docs_url: Option<String>,
 }
@@ -118,7 +119,7 @@ impl Bring {
             service: offer.name.clone(),
             settings: settings.iter().map(typed).collect(),
             secrets: secrets(language, offer),
-            credential: offer.credential.clone(),
+            credential: language.foreign("credential", &offer.credential),
             credential_url: offer.credential_url.as_ref().and_then(outward),
             docs_url: offer.docs_url.as_ref().and_then(outward),
         }
@@ -140,7 +141,7 @@ struct ScopeTick {
 /// What a person types or pastes.
 pub(super) struct SecretField {
     pub(super) name: &'static str,
-    pub(super) label: String,
+    pub(super) label: Markup,
     pub(super) is_needed: bool,
     pub(super) is_hidden: bool,
 }
@@ -203,20 +204,21 @@ pub(super) fn outward(url: &url::Url) -> Option<String> {
     matches!(url.scheme(), "http" | "https").then(|| url.to_string())
 }
 
-/// The fields for what a person brings.
+/// The fields for what a person brings. What the service has a word of its own for is called by that.
 fn secrets(language: &Language, offer: &Offer) -> Vec<SecretField> {
-    let say = |key: &str| language.say(key, &[]);
+    let say = |key: &str| language.mark(key, &[]);
+    let own = |word: &Option<String>, key: &str| match word {
+        Some(word) => language.foreign("credential", word),
+        None => say(key),
+    };
     let field = |name, label, is_hidden| SecretField { name, label, is_needed: true, is_hidden };
     match &offer.way {
         Way::Consent => Vec::new(),
-        Way::ApiKey => vec![field("api_key", offer.credential.clone(), true)],
+        Way::ApiKey => vec![field("api_key", language.foreign("credential", &offer.credential), true)],
         Way::Basic { user, password } => vec![
-            field("username", user.clone().unwrap_or_else(|| say("field-username")), false),
+            field("username", own(user, "field-username"), false),
             // Some services have the key as the user, and no password.
-            SecretField {
-                is_needed: false,
-                ..field("password", password.clone().unwrap_or_else(|| say("field-password")), true)
-            },
+            SecretField { is_needed: false, ..field("password", own(password, "field-password"), true) },
         ],
         Way::Client { has_operators } => vec![
             SecretField { is_needed: !has_operators, ..field("client_id", say("field-client-id"), false) },
@@ -229,6 +231,11 @@ fn secrets(language: &Language, offer: &Offer) -> Vec<SecretField> {
             vec![field("token", say("field-token"), true)]
         }
     }
+}
+
+/// What a field is called on the form for this service.
+pub(super) fn label_of(language: &Language, offer: &Offer, name: &str) -> Option<Markup> {
+    secrets(language, offer).into_iter().find(|field| field.name == name).map(|field| field.label)
 }
 
 /// Leaves for the consent, begins on another device, or stores what was brought.
@@ -247,7 +254,8 @@ async fn connect(
     match done {
         Ok(response) => Ok(response),
         Err(error) if is_about_what_was_sent(&error) => {
-            Ok(show(&visit, offer, &sent, Some(&Said::of(&visit.language, &error))))
+            let said = Said::at(&visit.language, &error, &offer);
+            Ok(show(&visit, offer, &sent, Some(&said)))
         }
         Err(error) => Err(error.into()),
     }

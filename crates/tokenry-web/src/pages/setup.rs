@@ -13,6 +13,7 @@ use tokenry_model::{ExposeSecret as _, SecretString};
 use super::error::PageError;
 use super::frame::Frame;
 use super::gate::{Visit, Who};
+use super::markup::Markup;
 use super::routes::Page;
 use super::words::Said;
 use super::{message, page};
@@ -31,7 +32,7 @@ struct SetupPage<'a> {
     person: Option<String>,
     username: String,
     email: String,
-    problem: Option<String>,
+    problem: Option<Markup>,
 }
 
 #[derive(Deserialize, Default)]

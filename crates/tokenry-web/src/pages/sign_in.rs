@@ -11,6 +11,7 @@ use super::error::PageError;
 use super::extract::{Form, Query};
 use super::frame::Frame;
 use super::gate::{Visit, Who};
+use super::markup::Markup;
 use super::routes::Page;
 use super::words::Said;
 use crate::browser;
@@ -34,7 +35,7 @@ struct SignInPage {
     frame: Frame,
     username: String,
     next: String,
-    problem: Option<String>,
+    problem: Option<Markup>,
     signup_open: bool,
 }
 
@@ -45,7 +46,7 @@ struct SignUpPage {
     username: String,
     email: String,
     next: String,
-    problem: Option<String>,
+    problem: Option<Markup>,
 }
 
 /// Where to go after signing in.

@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use fluent_bundle::concurrent::FluentBundle;
+use fluent_bundle::types::FluentNumber;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use fluent_langneg::{NegotiationStrategy, negotiate_languages};
 use include_dir::{Dir, include_dir};
@@ -46,18 +47,21 @@ impl Texts {
         Arc::clone(&ALONE)
     }
 
-    /// The languages in the binary, with an operator's files: each adds a language, or changes words of one.
+    /// The languages in the binary, with an operator's files: each adds a language, or changes words of one. Gives besides what
+    /// cannot be said as it stands in a file, and is said in English: a text that no page says (any more), or with a variable
+    /// that it is not given. A translation does not keep a newer version from its start.
     ///
     /// # Errors
-    /// [`TextsError`], for the operator, which names the file: when it is no Fluent, has a text that no page says, or one with a
-    /// variable that is not given to it.
-    pub fn with(files: &[TextFile]) -> Result<Arc<Self>, TextsError> {
+    /// [`TextsError`], for the operator, which names the file: when it is not called after a language, or is no Fluent.
+    pub fn with(files: &[TextFile]) -> Result<(Arc<Self>, Vec<TextsError>), TextsError> {
         let mut own: HashMap<LanguageIdentifier, Vec<FluentResource>> = HashMap::new();
+        let mut unsaid = Vec::new();
         for file in files {
             let (language, resource) = check::read(file)?;
+            unsaid.extend(check::compare(file, &resource));
             own.entry(language).or_default().push(resource);
         }
-        Ok(Arc::new(Self(Self::languages(own))))
+        Ok((Arc::new(Self(Self::languages(own))), unsaid))
     }
 
     fn languages(own: HashMap<LanguageIdentifier, Vec<FluentResource>>) -> Vec<Language> {
@@ -130,6 +134,35 @@ fn asked_for(accepted: &str) -> Vec<LanguageIdentifier> {
     all.into_iter().map(|(id, _)| id).collect()
 }
 
+/// What stands between the thousands of a number for people: a narrow space that does not break.
+pub(crate) const THOUSANDS: char = '\u{202f}';
+
+/// A number that chooses the plural. A name may look like one: it is said as it is written, as is what no number holds.
+fn number_of(text: &str) -> Option<FluentValue<'static>> {
+    let digits = text.replace(THOUSANDS, "");
+    let number: i32 = digits.parse().ok().filter(|number: &i32| number.to_string() == digits)?;
+    let mut number = FluentNumber::from(number);
+    number.options.use_grouping = digits.len() != text.len();
+    Some(FluentValue::Number(number))
+}
+
+/// Writes a number as it came: with its thousands apart, if they were.
+fn format_number<M>(value: &FluentValue<'_>, _: &M) -> Option<String> {
+    let FluentValue::Number(number) = value else { return None };
+    let digits = number.as_string();
+    if !number.options.use_grouping || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(digits.into_owned());
+    }
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(THOUSANDS);
+        }
+        text.push(digit);
+    }
+    Some(text)
+}
+
 /// Whether a letter keeps the place of something that is marked up.
 fn is_place(letter: char) -> bool {
     (PLACE..PLACE + 16).contains(&u32::from(letter))
@@ -154,8 +187,11 @@ struct Words {
 impl Language {
     fn new(id: LanguageIdentifier, resources: Vec<FluentResource>, fallback: Option<Self>) -> Self {
         let mut bundle = FluentBundle::new_concurrent(vec![id.clone()]);
-        // Names of people and accounts stand in elements of their own.
-        bundle.set_use_isolating(false);
+        // Where texts run from right to left, a name in one would turn it over.
+        bundle.set_use_isolating(id.character_direction() == CharacterDirection::RTL);
+        bundle.set_formatter(Some(format_number));
+        // Cannot fail: nothing else is called that.
+        let _ = bundle.add_builtins();
         for resource in resources {
             bundle.add_resource_overriding(resource);
         }
@@ -182,10 +218,7 @@ impl Language {
         let mut filled = FluentArgs::new();
         for (name, value) in arguments {
             let text = value.to_string();
-            // A number chooses the plural. A name may look like one: it is said as it is written.
-            let number = text.parse::<i32>().ok().filter(|number| number.to_string() == text);
-            let value = number.map_or(FluentValue::from(text), FluentValue::from);
-            filled.set((*name).to_owned(), value);
+            filled.set((*name).to_owned(), number_of(&text).unwrap_or_else(|| FluentValue::from(text)));
         }
         self.format(key, &filled).unwrap_or_else(|| key.to_owned())
     }
@@ -194,8 +227,9 @@ impl Language {
     pub(crate) fn mark(&self, key: &str, arguments: &[(&str, &Markup)]) -> Markup {
         let mut filled = FluentArgs::new();
         let places = (PLACE..).filter_map(char::from_u32);
-        for ((name, _), place) in arguments.iter().zip(places) {
-            filled.set((*name).to_owned(), FluentValue::from(place.to_string()));
+        for ((name, markup), place) in arguments.iter().zip(places) {
+            let value = number_of(markup.as_str()).unwrap_or_else(|| FluentValue::from(place.to_string()));
+            filled.set((*name).to_owned(), value);
         }
         let text = self.format(key, &filled).unwrap_or_else(|| key.to_owned());
         let mut html = String::new();
@@ -220,6 +254,14 @@ impl Language {
         self.format(&key, &FluentArgs::new()).unwrap_or_else(|| word.to_owned())
     }
 
+    /// As [`Language::known`], for so many of something.
+    pub(crate) fn known_count(&self, kind: &str, word: &str, count: &str) -> String {
+        let key = format!("{kind}-{}", word.replace(' ', "-"));
+        let mut filled = FluentArgs::new();
+        filled.set("count", number_of(count).unwrap_or_else(|| FluentValue::from(count.to_owned())));
+        self.format(&key, &filled).unwrap_or_else(|| format!("{count} {word}"))
+    }
+
     /// As [`Language::known`], for words of a service's own file, which are English where this language has none.
     pub(crate) fn foreign(&self, kind: &str, words: &str) -> Markup {
         let known = self.known(kind, words);
@@ -229,7 +271,15 @@ impl Language {
     fn format(&self, key: &str, arguments: &FluentArgs<'_>) -> Option<String> {
         let bundle = &self.0.bundle;
         match bundle.get_message(key).and_then(|message| message.value()) {
-            Some(text) => Some(bundle.format_pattern(text, Some(arguments), &mut Vec::new()).into_owned()),
+            Some(text) => {
+                let mut errors = Vec::new();
+                let said = bundle.format_pattern(text, Some(arguments), &mut errors).into_owned();
+                // What cannot be said as it stands in an operator's file is said in English.
+                match &self.0.fallback {
+                    Some(english) if !errors.is_empty() => english.format(key, arguments),
+                    _ => Some(said),
+                }
+            }
             None => self.0.fallback.as_ref()?.format(key, arguments),
         }
     }
@@ -245,7 +295,7 @@ mod tests {
 
     fn german(text: &str) -> Arc<Texts> {
         let file = TextFile { name: "de.ftl".to_owned(), language: "de".to_owned(), text: text.to_owned() };
-        Texts::with(&[file]).unwrap()
+        Texts::with(&[file]).unwrap().0
     }
 
     #[test]
@@ -290,13 +340,56 @@ mod tests {
             language: "en".to_owned(),
             text: "nav-connect = Link an account".to_owned(),
         };
-        let texts = Texts::with(&[file]).unwrap();
+        let (texts, unsaid) = Texts::with(&[file]).unwrap();
+        assert!(unsaid.is_empty(), "{unsaid:?}");
         let changed = texts.choose(None);
         assert_eq!(changed.say("nav-connect", &[]), "Link an account");
         assert_eq!(changed.say("nav-sign-in", &[]), "Sign in");
         let live = LiveTexts::new(texts);
         live.replace(Texts::built_in());
         assert_eq!(live.now().choose(None).say("nav-connect", &[]), "Connect");
+    }
+
+    #[test]
+    fn a_number_chooses_the_plural_also_with_its_thousands_apart_and_where_it_is_marked_up() {
+        let texts =
+            german("catalogue-count = { $count ->\n    [one] ein Dienst\n   *[other] { $count } Dienste\n }");
+        let german = texts.choose(Some("de"));
+        let count = |count: &str| german.say("catalogue-count", &[("count", &count)]);
+        assert_eq!(count("1"), "ein Dienst");
+        assert_eq!(count("1\u{202f}234"), "1\u{202f}234 Dienste");
+        assert_eq!(count("1234"), "1234 Dienste");
+        let marked = german.mark("catalogue-count", &[("count", &Markup::text(1))]);
+        assert_eq!(marked.as_str(), "ein Dienst");
+    }
+
+    #[test]
+    fn what_cannot_be_said_as_it_stands_is_said_in_english_and_told() {
+        let text = "nav-sign-in = Anmelden\nnotice-signed-in = Angemeldet als { $name }.\nnav-sing-out = Ab\n\
+                    home-lead = { -brand }\nhome-fresh = { NUMBER(5) } { SHOUT(\"x\") }\nhome-gone =\n    .x = y";
+        let file = TextFile { name: "de.ftl".to_owned(), language: "de".to_owned(), text: text.to_owned() };
+        let (texts, unsaid) = Texts::with(&[file]).unwrap();
+        let unsaid: Vec<_> = unsaid.iter().map(ToString::to_string).collect();
+        assert_eq!(unsaid.len(), 5, "{unsaid:?}");
+        let german = texts.choose(Some("de"));
+        assert_eq!(german.say("nav-sign-in", &[]), "Anmelden");
+        assert_eq!(german.say("notice-signed-in", &[("username", &"ada")]), "You are signed in as ada.");
+        for key in ["home-lead", "home-fresh", "home-gone"] {
+            assert_eq!(german.say(key, &[]), english().say(key, &[]));
+        }
+    }
+
+    #[test]
+    fn a_name_does_not_turn_over_a_text_that_runs_from_right_to_left() {
+        let file = TextFile {
+            name: "he.ftl".to_owned(),
+            language: "he".to_owned(),
+            text: "notice-signed-in = ברוך הבא { $username }!".to_owned(),
+        };
+        let hebrew = Texts::with(&[file]).unwrap().0.choose(Some("he"));
+        assert_eq!(hebrew.direction(), "rtl");
+        let said = hebrew.say("notice-signed-in", &[("username", &"ada")]);
+        assert!(said.contains("\u{2068}ada\u{2069}"), "{said:?}");
     }
 
     #[test]

@@ -1,10 +1,14 @@
-//! What a page says of an error, in the reader's language. The API's sentences are English and stay what they are.
+//! What a page says of an error, in the reader's language. The API's sentences are English and stay what they are; where one of
+//! them, or a provider's own words, say more than we do, they stand in it marked as that.
+
+use std::fmt::Display;
 
 use askama::Template;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use tokenry_broker::{BrokerError, ConnectError, LinkError, Problem};
+use tokenry_broker::{BrokerError, ConnectError, LinkError, Offer, Problem};
 
+use super::markup::Markup;
 use super::page;
 use super::texts::Language;
 use crate::error::ApiError;
@@ -13,7 +17,7 @@ use crate::error::ApiError;
 #[derive(Debug)]
 pub(super) struct Said {
     pub(super) status: StatusCode,
-    pub(super) text: String,
+    pub(super) text: Markup,
     /// `Retry-After`.
     wait: Option<(HeaderName, HeaderValue)>,
 }
@@ -21,6 +25,27 @@ pub(super) struct Said {
 impl Said {
     /// An error of a verb. What is ours to mend is logged here, as it is for the API.
     pub(super) fn of(language: &Language, error: &BrokerError) -> Self {
+        Self::with(error, of_broker(language, error))
+    }
+
+    /// The same, of a form for a service: its fields are called what the service calls them.
+    pub(super) fn at(language: &Language, error: &BrokerError, offer: &Offer) -> Self {
+        let text = match error {
+            BrokerError::Field { name, problem } => {
+                let label = super::service::label_of(language, offer, name);
+                of_field(language, &label.unwrap_or_else(|| label_of(language, name)), problem)
+            }
+            BrokerError::Setting { name, problem } => {
+                let setting = offer.settings.iter().find(|setting| setting.name == *name);
+                let title = setting.map(|setting| language.foreign("setting-title", &setting.title));
+                of_setting(language, &title.unwrap_or_else(|| Markup::name(name)), problem)
+            }
+            other => of_broker(language, other),
+        };
+        Self::with(error, text)
+    }
+
+    fn with(error: &BrokerError, text: Markup) -> Self {
         let mut told = ApiError::from(error);
         let wait = told.take_header().filter(|(name, _)| *name == header::RETRY_AFTER);
         // A page has no access token to ask for.
@@ -28,7 +53,7 @@ impl Said {
             StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
             other => other,
         };
-        Self { status, text: of_broker(language, error), wait }
+        Self { status, text, wait }
     }
 
     /// Tells the browser how long to wait, if that was said.
@@ -48,61 +73,67 @@ impl Said {
     }
 }
 
+/// What somebody else said, in their words.
+fn quote(text: impl Display) -> Markup {
+    Markup::quote(&text.to_string())
+}
+
 /// The words for a verb that was not done.
-pub(super) fn of_broker(language: &Language, error: &BrokerError) -> String {
-    let say = |key: &str| language.say(key, &[]);
-    let of_service = |key: &str, service: &str| language.say(key, &[("service", &service)]);
+pub(super) fn of_broker(language: &Language, error: &BrokerError) -> Markup {
+    let say = |key: &str| language.mark(key, &[]);
+    let at = |key: &str, service: &str| language.mark(key, &[("service", &Markup::name(service))]);
+    let because = |key: &str, service: &str, name: &str, words: Markup| {
+        language.mark(key, &[("service", &Markup::name(service)), (name, &words)])
+    };
+    let number = |key: &str, name: &str, number: u64| language.mark(key, &[(name, &Markup::text(number))]);
     match error.root() {
         BrokerError::Unauthenticated(_) => say("error-signed-out"),
         BrokerError::WrongLogin => say("error-wrong-login"),
         BrokerError::Forbidden | BrokerError::NoSuchConnection => say("error-no-such-connection"),
         BrokerError::SignupClosed => say("error-signup-closed"),
-        BrokerError::Field { name, problem } => of_field(language, name, problem),
-        BrokerError::Setting { name, problem } => {
-            language.say("error-setting", &[("name", name), ("problem", problem)])
-        }
+        BrokerError::Field { name, problem } => of_field(language, &label_of(language, name), problem),
+        BrokerError::Setting { name, problem } => of_setting(language, &Markup::name(name), problem),
         BrokerError::CredentialRefused { service, cause } => {
-            language.say("error-credential-refused", &[("service", service), ("cause", cause)])
+            because("error-credential-refused", service, "cause", quote(cause))
         }
         BrokerError::SettingsRequired { service, settings } => {
-            language.say("error-settings-required", &[("service", service), ("settings", &settings.join(", "))])
+            because("error-settings-required", service, "settings", quote(settings.join(", ")))
         }
-        BrokerError::DeviceFlowNotSupported { service } => of_service("error-no-device-flow", service),
+        BrokerError::DeviceFlowNotSupported { service } => at("error-no-device-flow", service),
         BrokerError::NoSuchDeviceFlow => say("error-no-such-device-flow"),
         BrokerError::NoSuchLink => say("error-no-such-link"),
-        BrokerError::NoHeader { service, what } => {
-            language.say("error-no-header", &[("service", service), ("what", what)])
-        }
-        BrokerError::UnknownService { word, .. } => of_service("error-unknown-service", word),
+        BrokerError::NoHeader { service, what } => because("error-no-header", service, "what", quote(what)),
+        BrokerError::UnknownService { word, .. } => at("error-unknown-service", word),
         BrokerError::UsernameTaken => say("error-username-taken"),
         BrokerError::TooManyAttempts { retry_after } => {
-            language.say("error-too-many-attempts", &[("seconds", &retry_after.as_secs().max(1))])
+            number("error-too-many-attempts", "seconds", retry_after.as_secs().max(1))
         }
         BrokerError::TooManyConnections { most } => {
-            language.say("error-too-many-connections", &[("most", most)])
+            number("error-too-many-connections", "most", most.unsigned_abs())
         }
         BrokerError::Busy => say("error-busy"),
         BrokerError::AuditBehind => say("error-audit-behind"),
         BrokerError::ReconnectRequired { reason } => {
-            language.say("error-reconnect-required", &[("reason", reason)])
+            language.mark("error-reconnect-required", &[("reason", &quote(reason))])
         }
-        BrokerError::HandedOver { reason } => language.say("error-handed-over", &[("reason", reason)]),
-        BrokerError::ProviderNotConfigured { service, .. } => of_service("error-not-set-up", service),
+        BrokerError::HandedOver { reason } => {
+            language.mark("error-handed-over", &[("reason", &quote(reason))])
+        }
+        BrokerError::ProviderNotConfigured { service, .. } => at("error-not-set-up", service),
         BrokerError::ProviderNotSupported { service, why } => {
-            language.say("error-not-supported", &[("service", service), ("why", why)])
+            because("error-not-supported", service, "why", quote(why))
         }
-        BrokerError::ProviderGone { service } => of_service("error-service-gone", service),
+        BrokerError::ProviderGone { service } => at("error-service-gone", service),
         BrokerError::ProviderRefused { service, cause } => {
-            language.say("error-provider-refused", &[("service", service), ("cause", cause)])
+            because("error-provider-refused", service, "cause", quote(cause))
         }
-        BrokerError::ProviderAway { service, retry_after, .. } => language.say(
-            "error-provider-away",
-            &[("service", service), ("seconds", &retry_after.as_secs().max(1))],
-        ),
+        BrokerError::ProviderAway { service, retry_after, .. } => {
+            because("error-provider-away", service, "seconds", Markup::text(retry_after.as_secs().max(1)))
+        }
         BrokerError::OperatorOnly => say("error-operator-only"),
         BrokerError::NoSuchUser => say("error-no-such-user"),
         BrokerError::SetupLinkEnded => say("setup-ended"),
-        BrokerError::Keys { why } => language.say("error-keys", &[("why", why)]),
+        BrokerError::Keys { why } => language.mark("error-keys", &[("why", &quote(why))]),
         BrokerError::Store(_) if error.is_database_away() => say("error-database-away"),
         BrokerError::Store(_)
         | BrokerError::Vault(_)
@@ -112,44 +143,58 @@ pub(super) fn of_broker(language: &Language, error: &BrokerError) -> String {
     }
 }
 
+/// The key of the title for a verb that was not done, and of what to do next.
+pub(super) fn title_of(error: &BrokerError, status: StatusCode) -> &'static str {
+    match error.root() {
+        BrokerError::ProviderAway { .. } => "provider-away",
+        BrokerError::ProviderRefused { .. } => "provider-refused",
+        _ if status.is_server_error() => "problem-here",
+        _ => "problem",
+    }
+}
+
 /// The words for a connect that did not end well.
-pub(super) fn of_connect(language: &Language, error: &ConnectError) -> String {
-    let say = |key: &str| language.say(key, &[]);
+pub(super) fn of_connect(language: &Language, error: &ConnectError) -> Markup {
+    let say = |key: &str| language.mark(key, &[]);
+    let mark = |key: &str, service: &str, more: &[(&str, &Markup)]| {
+        language.mark(key, &[&[("service", &Markup::name(service))], more].concat())
+    };
     match error {
         ConnectError::UnknownState => say("link-unknown"),
         ConnectError::UsedState => say("link-used"),
         ConnectError::ExpiredState => say("link-expired"),
         ConnectError::LinkEnded => say("link-ended"),
         ConnectError::WrongCallback => say("wrong-callback"),
-        ConnectError::Declined { service } => language.say("declined", &[("service", service)]),
+        ConnectError::Declined { service } => mark("declined", service, &[]),
         ConnectError::Provider { service, error: cause } if error.is_provider_away() => {
-            language.say("provider-away", &[("service", service), ("cause", cause)])
+            mark("provider-away", service, &[("cause", &quote(cause))])
         }
         ConnectError::Exchange { service, cause } if error.is_provider_away() => {
-            language.say("provider-away", &[("service", service), ("cause", cause)])
+            mark("provider-away", service, &[("cause", &quote(cause))])
         }
         ConnectError::Provider { service, error } => {
-            language.say("not-completed-error", &[("service", service), ("error", error)])
+            mark("not-completed-error", service, &[("error", &quote(error))])
         }
         ConnectError::Exchange { service, cause } => {
-            language.say("not-completed", &[("service", service), ("cause", cause)])
+            mark("not-completed", service, &[("cause", &quote(cause))])
         }
         ConnectError::WrongAccount { service, expected, got: Some(got) } => {
-            language.say("wrong-account", &[("service", service), ("expected", expected), ("got", got)])
+            let (expected, got) = (Markup::name(expected), Markup::name(got));
+            mark("wrong-account", service, &[("expected", &expected), ("got", &got)])
         }
         ConnectError::WrongAccount { service, expected, got: None } => {
-            language.say("wrong-account-unsaid", &[("service", service), ("expected", expected)])
+            mark("wrong-account-unsaid", service, &[("expected", &Markup::name(expected))])
         }
-        ConnectError::ConnectedElsewhere { service, account, connection } => language.say(
-            "wrong-account-connected",
-            &[("service", service), ("account", account), ("connection", connection)],
-        ),
+        ConnectError::ConnectedElsewhere { service, account, connection } => {
+            let (account, connection) = (Markup::name(account), Markup::name(connection));
+            mark("wrong-account-connected", service, &[("account", &account), ("connection", &connection)])
+        }
         ConnectError::Broker(error) => of_broker(language, error),
     }
 }
 
 /// The words for a connect link that cannot be used.
-pub(super) fn of_link(language: &Language, error: &LinkError) -> String {
+pub(super) fn of_link(language: &Language, error: &LinkError) -> Markup {
     let key = match error {
         LinkError::Unknown => "link-unknown",
         LinkError::Expired => "link-expired",
@@ -161,12 +206,16 @@ pub(super) fn of_link(language: &Language, error: &LinkError) -> String {
         LinkError::Stranger => "link-anothers",
         LinkError::Broker(error) => return of_broker(language, error),
     };
-    language.say(key, &[])
+    language.mark(key, &[])
 }
 
-/// The words for a field that is not as it must be.
-fn of_field(language: &Language, name: &str, problem: &Problem) -> String {
-    let field = match name {
+fn of_setting(language: &Language, field: &Markup, problem: &str) -> Markup {
+    language.mark("error-setting", &[("field", field), ("problem", &quote(problem))])
+}
+
+/// What a field is called on our own forms.
+fn label_of(language: &Language, name: &str) -> Markup {
+    let key = match name {
         "username" => "field-username",
         "email" => "field-email",
         "password" => "field-password",
@@ -181,13 +230,20 @@ fn of_field(language: &Language, name: &str, problem: &Problem) -> String {
         "scopes" => "scopes-other",
         "user" => "events-user",
         "role" => "field-role",
-        _ => "",
+        _ => return Markup::name(name),
     };
-    let field = if field.is_empty() { name.to_owned() } else { language.say(field, &[]) };
-    let say = |key: &str| language.say(key, &[("field", &field)]);
+    language.mark(key, &[])
+}
+
+/// The words for a field that is not as it must be.
+fn of_field(language: &Language, field: &Markup, problem: &Problem) -> Markup {
+    let say = |key: &str| language.mark(key, &[("field", field)]);
+    let number = |key: &str, name: &str, number: usize| {
+        language.mark(key, &[("field", field), (name, &Markup::text(number))])
+    };
     match problem {
         Problem::Empty => say("problem-empty"),
-        Problem::TooLong(most) => language.say("problem-too-long", &[("field", &field), ("most", most)]),
+        Problem::TooLong(most) => number("problem-too-long", "most", *most),
         Problem::Nul => say("problem-nul"),
         Problem::NotVisible => say("problem-not-visible"),
         Problem::Scopes => say("problem-scopes"),
@@ -197,9 +253,7 @@ fn of_field(language: &Language, name: &str, problem: &Problem) -> String {
         Problem::Email(_) => say("problem-email"),
         Problem::Password(_) => say("problem-password"),
         Problem::NotYourPassword => say("problem-not-your-password"),
-        Problem::ShortPassphrase(least) => {
-            language.say("problem-short-passphrase", &[("field", &field), ("least", least)])
-        }
+        Problem::ShortPassphrase(least) => number("problem-short-passphrase", "least", *least),
         Problem::NothingAtAll => say("problem-nothing-at-all"),
         Problem::Colon => say("problem-colon"),
         Problem::OwnClient => say("problem-own-client"),
@@ -211,6 +265,6 @@ fn of_field(language: &Language, name: &str, problem: &Problem) -> String {
         Problem::Nobody => say("problem-nobody"),
         Problem::LastOperator => say("problem-last-operator"),
         // No form of ours can be filled in like that.
-        Problem::Said(said) => language.say("problem-said", &[("field", &field), ("said", said)]),
+        Problem::Said(said) => language.mark("problem-said", &[("field", field), ("said", &quote(said))]),
     }
 }

@@ -38,14 +38,22 @@ async fn a_second_language_is_a_file_and_live_after_sighup_and_a_broken_one_chan
     let english = front_page(&server, "fr, en;q=0.5").await;
     assert!(english.contains(">Join us<") && english.contains(">Sign in<"), "{english}");
 
-    put(&home, "de.ftl", "home-sign-in = Einloggen\nhome-sing-up = Konto anlegen\n");
+    put(&home, "de.ftl", "home-sign-in = Einloggen\nhome-sign-up { }\n");
     server.process.hang_up();
     let line = server.process.err.line_with("the services stay as they were").unwrap();
-    assert!(
-        line.contains("texts/de.ftl: no page says \\\"home-sing-up\\\"; did you mean home-sign-up?"),
-        "{line}"
-    );
+    assert!(line.contains("texts/de.ftl, line 2: this is no Fluent text"), "{line}");
     assert!(front_page(&server, "de").await.contains(">Anmelden<"));
+
+    // What no page says (any more) is passed over: a translation keeps no newer version from its start.
+    put(&home, "de.ftl", "home-sign-in = Einloggen\nhome-sing-up = Konto anlegen\n");
+    let error = home.run(&["config", "check"], &[]).refused();
+    assert!(error.contains("no page says \"home-sing-up\"; did you mean home-sign-up?"), "{error}");
+    server.process.hang_up();
+    let line = server.process.err.line_with("it is said in English").unwrap();
+    assert!(line.contains("texts/de.ftl: no page says") && line.contains("home-sing-up"), "{line}");
+    server.process.err.line_with("the services were read again, and the texts").unwrap();
+    let german = front_page(&server, "de").await;
+    assert!(german.contains(">Einloggen<") && german.contains(">Join us<"), "{german}");
 }
 
 #[test]

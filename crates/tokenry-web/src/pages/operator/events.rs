@@ -13,6 +13,7 @@ use super::{frame, query};
 use crate::pages::error::PageError;
 use crate::pages::frame::Frame;
 use crate::pages::gate::{Visit, Who};
+use crate::pages::markup::Markup;
 use crate::pages::page;
 use crate::pages::routes::Page;
 use crate::pages::words::Said;
@@ -34,7 +35,7 @@ struct EventsView {
     actions: Vec<&'static str>,
     outcomes: Vec<&'static str>,
     next: Option<String>,
-    problem: Option<String>,
+    problem: Option<Markup>,
 }
 
 /// What cannot be read asks for nothing.

@@ -12,6 +12,7 @@ use super::{frame, grouped, share};
 use crate::pages::error::PageError;
 use crate::pages::frame::Frame;
 use crate::pages::gate::{Visit, Who};
+use crate::pages::markup::Markup;
 use crate::pages::page;
 use crate::pages::routes::Page;
 use crate::pages::words::Said;
@@ -34,7 +35,7 @@ struct KeysPage {
     signing: Vec<SigningRow>,
     /// How much of all is sealed with the current key, while there is another.
     progress: Option<Progress>,
-    problem: Option<String>,
+    problem: Option<Markup>,
 }
 
 /// How far a rotation is.

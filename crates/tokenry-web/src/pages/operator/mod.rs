@@ -15,6 +15,7 @@ use super::error::PageError;
 use super::frame::{Frame, Section};
 use super::gate::Visit;
 use super::routes::Page;
+use super::texts::THOUSANDS;
 
 pub(super) fn routes() -> Vec<Page> {
     let mut pages = overview::routes();
@@ -42,7 +43,7 @@ fn grouped(number: i64) -> String {
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push('\u{202f}');
+            text.push(THOUSANDS);
         }
         text.push(digit);
     }

@@ -141,7 +141,7 @@ fn attention(language: &Language, it: &ProviderOverview, now: Timestamp) -> Vec<
         ("operator-attention-ending", it.ending),
     ] {
         if count > 0 {
-            say(key, "warn", &[("what", &Markup::text(grouped(count)))]);
+            say(key, "warn", &[("count", &Markup::text(grouped(count)))]);
         }
     }
     found

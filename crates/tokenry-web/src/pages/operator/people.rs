@@ -13,6 +13,7 @@ use super::{frame, query, read};
 use crate::pages::error::PageError;
 use crate::pages::frame::Frame;
 use crate::pages::gate::{Visit, Who};
+use crate::pages::markup::Markup;
 use crate::pages::page;
 use crate::pages::routes::Page;
 use crate::pages::words::Said;
@@ -38,7 +39,7 @@ struct UsersPage {
     own_id: i64,
     q: String,
     next: Option<String>,
-    problem: Option<String>,
+    problem: Option<Markup>,
 }
 
 /// What cannot be read asks for nothing.

@@ -173,7 +173,7 @@ struct ServicePage {
     configured: Vec<Row>,
     fault: Option<(String, Timestamp)>,
     check: Option<Check>,
-    problem: Option<String>,
+    problem: Option<Markup>,
     problem_at: &'static str,
 }
 
@@ -188,7 +188,7 @@ struct CheckLine {
     what: &'static str,
     url: String,
     look: &'static str,
-    said: String,
+    said: Markup,
 }
 
 /// What a form that was refused held, without its secret.
@@ -275,13 +275,17 @@ fn checked(language: &Language, check: &ServiceCheck) -> Check {
     let lines = check.probes.iter().map(|probe| {
         let (look, said) = match &probe.outcome {
             ProbeOutcome::Answered { status } => {
-                ("good", language.say("check-answers", &[("status", status)]))
+                ("good", language.mark("check-answers", &[("status", &Markup::text(status))]))
             }
             ProbeOutcome::NotFound { status } => {
-                ("warn", language.say("check-not-found", &[("status", status)]))
+                ("warn", language.mark("check-not-found", &[("status", &Markup::text(status))]))
             }
-            ProbeOutcome::Unreachable { why } => ("bad", language.say("check-unreachable", &[("why", why)])),
-            ProbeOutcome::Forbidden { why } => ("bad", language.say("check-forbidden", &[("why", why)])),
+            ProbeOutcome::Unreachable { why } => {
+                ("bad", language.mark("check-unreachable", &[("why", &Markup::quote(why))]))
+            }
+            ProbeOutcome::Forbidden { why } => {
+                ("bad", language.mark("check-forbidden", &[("why", &Markup::quote(why))]))
+            }
         };
         CheckLine { what: probe.what, url: probe.url.to_string(), look, said }
     });

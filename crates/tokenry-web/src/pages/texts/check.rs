@@ -54,6 +54,16 @@ pub enum TextsError {
         /// Those that it is given.
         given: Vec<String>,
     },
+    /// A text says what is not there, or nothing.
+    #[error("{file}: the text {key:?} lacks {what}")]
+    Lacks {
+        /// The file.
+        file: String,
+        /// The key of the text.
+        key: String,
+        /// What it lacks: a term, a function, another text, or a text at all.
+        what: String,
+    },
 }
 
 /// What words of lists that may grow are called by: a language may have a text for more of them than English.
@@ -61,51 +71,81 @@ pub(super) const LISTS: [&str; 8] =
     ["actor-", "category-", "credential-", "kept-", "outcome-", "scope-", "setting-title-", "why-not-"];
 
 /// The texts of English, each with the variables that it is given.
-static ENGLISH: LazyLock<BTreeMap<String, BTreeSet<String>>> =
-    LazyLock::new(|| texts_of(&parsed(english_texts())));
+static ENGLISH: LazyLock<BTreeMap<String, Found>> = LazyLock::new(|| texts_of(&parsed(english_texts())));
 
-/// Reads a file, and checks it against English.
+/// Reads a file.
 pub(super) fn read(file: &TextFile) -> Result<(LanguageIdentifier, FluentResource), TextsError> {
     let name = || file.name.clone();
-    let language = file.language.parse();
+    let language = file.language.parse().ok().filter(|id: &LanguageIdentifier| !id.language.is_empty());
     let language =
-        language.map_err(|_| TextsError::NoLanguage { file: name(), tag: file.language.clone() })?;
+        language.ok_or_else(|| TextsError::NoLanguage { file: name(), tag: file.language.clone() })?;
     let resource = FluentResource::try_new(file.text.clone()).map_err(|(_, errors)| {
         let first = errors.into_iter().next();
         let (at, what) = first.map_or((0, String::new()), |error| (error.pos.start, error.kind.to_string()));
         let line = file.text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
         TextsError::Broken { file: name(), line, what }
     })?;
-    for (key, variables) in texts_of(&resource) {
-        let Some(given) = ENGLISH.get(&key) else {
-            if LISTS.iter().any(|list| key.starts_with(list)) && variables.is_empty() {
-                continue;
-            }
-            let close = ENGLISH.keys().max_by(|one, other| {
-                strsim::jaro_winkler(one, &key).total_cmp(&strsim::jaro_winkler(other, &key))
-            });
-            let close = close.filter(|close| strsim::jaro_winkler(close, &key) > 0.85).cloned();
-            return Err(TextsError::UnknownText { file: name(), key, close });
-        };
-        if let Some(unknown) = variables.difference(given).next() {
-            let given = given.iter().map(|name| format!("${name}")).collect();
-            return Err(TextsError::UnknownVariable {
-                file: name(),
-                key,
-                name: format!("${unknown}"),
-                given,
-            });
-        }
-    }
     Ok((language, resource))
 }
 
-/// The texts of a resource, each with the variables in it. Terms are nobody's to check: texts say them.
-pub(super) fn texts_of(resource: &FluentResource) -> BTreeMap<String, BTreeSet<String>> {
+/// What cannot be said as it stands in a file.
+pub(super) fn compare(file: &TextFile, resource: &FluentResource) -> Vec<TextsError> {
+    let (texts, terms) = (texts_of(resource), terms_of(resource));
+    let name = || file.name.clone();
+    let mut found = Vec::new();
+    for (key, text) in &texts {
+        let Some(given) = ENGLISH.get(key) else {
+            if !LISTS.iter().any(|list| key.starts_with(list)) {
+                let close = ENGLISH.keys().max_by(|one, other| {
+                    strsim::jaro_winkler(one, key).total_cmp(&strsim::jaro_winkler(other, key))
+                });
+                let close = close.filter(|close| strsim::jaro_winkler(close, key) > 0.85).cloned();
+                found.push(TextsError::UnknownText { file: name(), key: key.clone(), close });
+            }
+            continue;
+        };
+        if let Some(unknown) = text.variables.difference(&given.variables).next() {
+            let given = given.variables.iter().map(|name| format!("${name}")).collect();
+            let name = format!("${unknown}");
+            found.push(TextsError::UnknownVariable {
+                file: file.name.clone(),
+                key: key.clone(),
+                name,
+                given,
+            });
+        }
+        let is_there = |reference: &&String| match reference.strip_prefix('-') {
+            Some(term) => terms.contains(term),
+            None => {
+                texts.contains_key(*reference) || ENGLISH.contains_key(*reference) || *reference == "NUMBER()"
+            }
+        };
+        let missing = text.references.iter().find(|reference| !is_there(reference));
+        let missing = if text.is_empty { Some("a text") } else { missing.map(String::as_str) };
+        if let Some(what) = missing {
+            found.push(TextsError::Lacks { file: name(), key: key.clone(), what: what.to_owned() });
+        }
+    }
+    found
+}
+
+/// What is in a text besides its words.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    variables: BTreeSet<String>,
+    /// Terms with a dash before them, functions with parentheses behind them, other texts as they are called.
+    references: BTreeSet<String>,
+    is_empty: bool,
+}
+
+/// The texts of a resource.
+fn texts_of(resource: &FluentResource) -> BTreeMap<String, Found> {
     let texts = resource.entries().filter_map(|entry| match entry {
         Entry::Message(message) => {
-            let mut found = BTreeSet::new();
-            message.value.iter().for_each(|pattern| in_pattern(pattern, &mut found));
+            let mut found = Found { is_empty: message.value.is_none(), ..Found::default() };
+            if let Some(pattern) = &message.value {
+                in_pattern(pattern, &mut found);
+            }
             Some((message.id.name.to_owned(), found))
         }
         _ => None,
@@ -113,7 +153,15 @@ pub(super) fn texts_of(resource: &FluentResource) -> BTreeMap<String, BTreeSet<S
     texts.collect()
 }
 
-fn in_pattern(pattern: &Pattern<&str>, found: &mut BTreeSet<String>) {
+fn terms_of(resource: &FluentResource) -> BTreeSet<String> {
+    let terms = resource.entries().filter_map(|entry| match entry {
+        Entry::Term(term) => Some(term.id.name.to_owned()),
+        _ => None,
+    });
+    terms.collect()
+}
+
+fn in_pattern(pattern: &Pattern<&str>, found: &mut Found) {
     for element in &pattern.elements {
         if let PatternElement::Placeable { expression } = element {
             in_expression(expression, found);
@@ -121,7 +169,7 @@ fn in_pattern(pattern: &Pattern<&str>, found: &mut BTreeSet<String>) {
     }
 }
 
-fn in_expression(expression: &Expression<&str>, found: &mut BTreeSet<String>) {
+fn in_expression(expression: &Expression<&str>, found: &mut Found) {
     match expression {
         Expression::Inline(inline) => in_inline(inline, found),
         Expression::Select { selector, variants } => {
@@ -133,17 +181,24 @@ fn in_expression(expression: &Expression<&str>, found: &mut BTreeSet<String>) {
     }
 }
 
-fn in_inline(inline: &InlineExpression<&str>, found: &mut BTreeSet<String>) {
+fn in_inline(inline: &InlineExpression<&str>, found: &mut Found) {
     match inline {
         InlineExpression::VariableReference { id } => {
-            found.insert(id.name.to_owned());
+            found.variables.insert(id.name.to_owned());
         }
         InlineExpression::Placeable { expression } => in_expression(expression, found),
-        InlineExpression::FunctionReference { arguments, .. } => {
+        InlineExpression::FunctionReference { id, arguments } => {
+            found.references.insert(format!("{}()", id.name));
             arguments.positional.iter().for_each(|argument| in_inline(argument, found));
             arguments.named.iter().for_each(|argument| in_inline(&argument.value, found));
         }
-        _ => {}
+        InlineExpression::TermReference { id, .. } => {
+            found.references.insert(format!("-{}", id.name));
+        }
+        InlineExpression::MessageReference { id, .. } => {
+            found.references.insert(id.name.to_owned());
+        }
+        InlineExpression::StringLiteral { .. } | InlineExpression::NumberLiteral { .. } => {}
     }
 }
 
@@ -157,7 +212,10 @@ mod tests {
     fn problem(name: &str, text: &str) -> String {
         let file =
             TextFile { name: format!("texts/{name}.ftl"), language: name.to_owned(), text: text.to_owned() };
-        read(&file).map(|_| ()).unwrap_err().to_string()
+        match read(&file) {
+            Ok((_, resource)) => compare(&file, &resource).first().unwrap().to_string(),
+            Err(error) => error.to_string(),
+        }
     }
 
     #[test]
@@ -185,7 +243,13 @@ mod tests {
             text: "scope-read-all = alles lesen\n-brand = Tokenry\nhome-lead = { -brand } hält sie frisch."
                 .to_owned(),
         };
-        assert!(read(&file).is_ok());
+        let (_, resource) = read(&file).unwrap();
+        assert_eq!(compare(&file, &resource), []);
+        assert!(problem("und", "").starts_with("texts/und.ftl: \"und\" is no language"));
+        assert_eq!(
+            problem("de", "home-lead = { -brand }"),
+            "texts/de.ftl: the text \"home-lead\" lacks -brand"
+        );
     }
 
     #[test]
@@ -195,7 +259,9 @@ mod tests {
             let language = file.path().file_stem().unwrap().to_str().unwrap().to_owned();
             let text = file.contents_utf8().unwrap().to_owned();
             let name = language.clone();
-            read(&TextFile { name, language, text }).unwrap();
+            let file = TextFile { name, language, text };
+            let (_, resource) = read(&file).unwrap();
+            assert_eq!(compare(&file, &resource), []);
         }
     }
 
@@ -228,6 +294,26 @@ mod tests {
         }
     }
 
+    /// The keys that code says: `say("…")`, `mark("…"` and so on.
+    fn called(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && path.file_name().is_some_and(|name| name != "texts") {
+                called(&path, found);
+            } else if path.is_file() && path.file_name().is_some_and(|name| name != "texts.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                for call in
+                    ["say(\"", "mark(\"", "number(\"", "because(\"", "at(\"", "frame(\"", "message(visit, \""]
+                {
+                    let keys = text.split(call).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0));
+                    found.extend(
+                        keys.filter(|key| key.contains('-') && !key.starts_with('-')).map(str::to_owned),
+                    );
+                }
+            }
+        }
+    }
+
     #[test]
     fn every_text_that_is_said_is_there_and_every_one_that_is_there_is_said() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -253,6 +339,11 @@ mod tests {
         said(&root.join("templates"), &mut in_templates);
         assert!(in_templates.len() > 10, "the templates are looked for at the wrong place");
         let missing: Vec<_> = in_templates.difference(&keys).collect();
+        assert!(missing.is_empty(), "en.ftl lacks {missing:?}");
+        let mut in_code = BTreeSet::new();
+        called(&root.join("src"), &mut in_code);
+        assert!(in_code.len() > 100, "the code is looked for at the wrong place");
+        let missing: Vec<_> = in_code.difference(&keys).collect();
         assert!(missing.is_empty(), "en.ftl lacks {missing:?}");
     }
 }
