@@ -17,6 +17,8 @@ use crate::sessions::Claims;
 
 /// How many hours the figures look back, with the one that has begun; and ahead.
 const HOURS: u32 = 24;
+/// How many of the connections that become due within a quarter of an hour are looked at.
+const MOST_A_QUARTER: i64 = 500;
 /// How many rows of the audit log are looked at for one page of events.
 const LOOKED_AT: i64 = 200_000;
 
@@ -63,6 +65,8 @@ pub struct ProviderOverview {
     pub hours: Vec<HourOverview>,
     /// How many connections become due within each of the next 24 hours from now.
     pub coming: Vec<i64>,
+    /// Whether those are too many to look at all of them: then it is about so many.
+    pub coming_is_estimate: bool,
     /// How many connections must be connected again.
     pub reconnect: i64,
     /// How many are set aside.
@@ -147,11 +151,12 @@ impl Broker {
                 (it.done, it.failed) = (it.done + counted.done, it.failed + counted.failed);
             });
         }
-        for coming in self.store.list_coming(now, HOURS).await? {
+        for coming in self.store.list_coming(now, now.minus(UNREAD), HOURS, MOST_A_QUARTER).await? {
             at(coming.provider.as_str(), &mut |it| {
-                if let Some(hour) = usize::try_from(coming.hour).ok().and_then(|at| it.coming.get_mut(at)) {
+                if let Some(hour) = it.coming.get_mut(coming.hour as usize) {
                     *hour = coming.count;
                 }
+                it.coming_is_estimate |= coming.is_estimate;
             });
         }
         for (id, health) in self.store.list_health().await? {

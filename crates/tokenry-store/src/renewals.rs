@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use tokenry_model::{Connection, ConnectionId, ProviderId, Timestamp};
 
@@ -19,17 +18,6 @@ pub struct Due {
     pub count: i64,
     /// How many of them have an access token that is dead already.
     pub overdue: i64,
-}
-
-/// How many connections of a provider become due within an hour that is yet to come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Coming {
-    /// The provider.
-    pub provider: ProviderId,
-    /// Which hour from now on: the next one is 0.
-    pub hour: i64,
-    /// How many.
-    pub count: i64,
 }
 
 /// How many connections of a provider end soon for good.
@@ -90,55 +78,6 @@ impl Store {
             let id = ProviderId::parse(&provider)
                 .map_err(|e| StoreError::corrupt("connections of", &provider, e))?;
             Ok(Due { provider: id, count, overdue })
-        };
-        found.into_iter().map(read).collect()
-    }
-
-    /// How many connections become due within each of the next `hours` hours, by provider: each is counted once, by what comes
-    /// first. Whether somebody still reads one is asked when its time has come; so those that nobody will have read, and that
-    /// are then left alone, are among them.
-    ///
-    /// The indexes hold all that is asked of the many; of the few whose refresh token must be kept alive, the row is looked at.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database is away or a row cannot be read.
-    pub async fn list_coming(&self, now: Timestamp, hours: u32) -> Result<Vec<Coming>, StoreError> {
-        let to_renew = "SELECT provider, (renew_at - $1 - 1) / 3600000000, COUNT(*) FROM connections \
-                        WHERE deleted_at IS NULL AND renew_at > $1 AND renew_at <= $2 GROUP BY 1, 2";
-        // The hour in which the first statement has counted it too is told along.
-        let to_keep = "SELECT provider, CASE WHEN keep_at > $1 THEN (keep_at - $1 - 1) / 3600000000 END, \
-                       CASE WHEN renew_at > $1 AND renew_at <= $2 THEN (renew_at - $1 - 1) / 3600000000 END, COUNT(*) \
-                       FROM connections WHERE deleted_at IS NULL AND keep_at <= $2 \
-                       AND (renew_at IS NULL OR renew_at > keep_at) GROUP BY 1, 2, 3";
-        let until = now.plus(Duration::from_hours(hours.into()));
-        let renewed: Vec<(String, i64, i64)> = on!(self, read, |pool| sqlx::query_as(to_renew)
-            .bind(now.micros())
-            .bind(until.micros())
-            .fetch_all(pool)
-            .await)?;
-        let kept: Vec<(String, Option<i64>, Option<i64>, i64)> =
-            on!(self, read, |pool| sqlx::query_as(to_keep)
-                .bind(now.micros())
-                .bind(until.micros())
-                .fetch_all(pool)
-                .await)?;
-        let mut found: BTreeMap<(String, i64), i64> = BTreeMap::new();
-        for (provider, hour, count) in renewed {
-            found.insert((provider, hour), count);
-        }
-        for (provider, first, later, count) in kept {
-            if let Some(hour) = first {
-                *found.entry((provider.clone(), hour)).or_default() += count;
-            }
-            if let Some(hour) = later {
-                *found.entry((provider, hour)).or_default() -= count;
-            }
-        }
-        found.retain(|_, count| *count > 0);
-        let read = |((provider, hour), count): ((String, i64), i64)| {
-            let id = ProviderId::parse(&provider)
-                .map_err(|e| StoreError::corrupt("connections of", &provider, e))?;
-            Ok(Coming { provider: id, hour, count })
         };
         found.into_iter().map(read).collect()
     }

@@ -623,6 +623,12 @@ operator-chart = { $held ->
     [one] One becomes due within the next hour.
    *[other] { $soon } become due within the next hour.
   }
+operator-chart-about = { $held ->
+    [0] Refreshes were not held back in the last 24 hours.
+    [one] Refreshes were held back in one of the last 24 hours.
+   *[other] Refreshes were held back in { $held } of the last 24 hours.
+  } About { $soon } become due within the next hour.
+operator-about = about { $count }
 operator-legend-done = Done, one bar for each of the last 24 hours
 operator-legend-failed = Failed, striped, on top of what was done
 operator-legend-held = Held back, a strip below each hour in which the service refused everybody or asked to be left alone

@@ -11,6 +11,7 @@
 mod audit;
 mod backup;
 mod browser_sessions;
+mod coming;
 mod connections;
 mod corrupt;
 mod credentials;

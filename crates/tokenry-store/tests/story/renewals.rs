@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokenry_model::{
     ConnectionId, ConnectionState, CredentialKind, Deadlines, RefreshIntent, Timestamp, UserId,
 };
-use tokenry_store::{Coming, Due, Ending, Failed, NewConnection};
+use tokenry_store::{Due, Ending, Failed, NewConnection};
 
 use crate::fixture::{Fixture, NOW, after, grant, oauth, provider, sealed, stores};
 
@@ -54,51 +54,6 @@ async fn what_is_due_is_counted_by_provider_and_taken_longest_wait_first() {
         let due = |count, overdue| vec![Due { provider: provider("github"), count, overdue }];
         assert_eq!(due_at(&db, after(30)).await, due(3, 0));
         assert_eq!(due_at(&db, after(75)).await, due(3, 1));
-    }
-}
-
-#[tokio::test]
-async fn what_comes_due_is_counted_by_provider_and_hour_and_each_connection_once() {
-    const HOUR: u64 = 3600;
-    for db in stores().await {
-        let ada = db.user().await;
-        let mut number = 0;
-        let mut add = async |service: &str, times| {
-            number += 1;
-            let mut new = grant(ada, &number.to_string());
-            (new.provider, new.credential.times) = (provider(service), times);
-            db.try_add(&new, "access", Some("refresh")).await.unwrap()
-        };
-        // Due already, at this very moment, and so late that it is not looked at.
-        for at in [10, 100, 100 + 3 * HOUR + 1] {
-            add("github", renew(at)).await;
-        }
-        for at in [101, 100 + HOUR, 101 + HOUR, 100 + 3 * HOUR] {
-            add("github", renew(at)).await;
-        }
-        add("spotify", renew(200)).await;
-        // By the one clock or the other, whichever comes first.
-        add("spotify", keep(100 + 2 * HOUR)).await;
-        add("spotify", Deadlines { keep_at: Some(after(150)), ..renew(2 * HOUR) }).await;
-        add("spotify", Deadlines { keep_at: Some(after(2 * HOUR)), ..renew(300) }).await;
-        // One of the two has come already: it is due, and not to come.
-        add("spotify", Deadlines { keep_at: Some(after(2 * HOUR)), ..renew(50) }).await;
-        add("spotify", Deadlines { keep_at: Some(after(50)), ..renew(2 * HOUR) }).await;
-        let gone = add("spotify", renew(300)).await;
-        assert!(db.store.delete_connection(ada, gone, false, NOW).await.unwrap());
-        let marked = add("spotify", Deadlines { keep_at: Some(after(300)), ..renew(300) }).await;
-        assert!(db.store.update_reconnect_required(marked, 1, "invalid_grant").await.unwrap());
-
-        let of = |service: &str, hour, count| Coming { provider: provider(service), hour, count };
-        let expected = [
-            of("github", 0, 2),
-            of("github", 1, 1),
-            of("github", 2, 1),
-            of("spotify", 0, 3),
-            of("spotify", 1, 1),
-        ];
-        assert_eq!(db.store.list_coming(after(100), 3).await.unwrap(), expected, "{}", db.name);
-        assert_eq!(db.store.list_coming(after(100), 1).await.unwrap().len(), 2, "{}", db.name);
     }
 }
 

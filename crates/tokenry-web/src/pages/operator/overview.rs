@@ -46,6 +46,7 @@ struct Row {
     /// How many become due within the next hour, and the next day.
     soon: String,
     coming: String,
+    is_about: bool,
     done: String,
     failed: String,
     has_failed: bool,
@@ -97,11 +98,13 @@ fn rows(found: &Overview) -> Vec<Row> {
             () => ("operator-state-well", "good"),
         };
         let chart = Chart::of(it);
+        let expected = |count| grouped(if it.coming_is_estimate { rough(count) } else { count });
         Row {
             id: it.id.clone(),
             name: it.name.clone(),
-            soon: grouped(chart.soon),
-            coming: grouped(it.coming.iter().sum()),
+            soon: expected(chart.soon),
+            coming: expected(it.coming.iter().fold(0, |sum, count| sum.saturating_add(*count))),
+            is_about: it.coming_is_estimate,
             chart,
             done: grouped(it.done),
             failed: grouped(it.failed),
@@ -114,6 +117,15 @@ fn rows(found: &Overview) -> Vec<Row> {
         }
     };
     found.providers.iter().map(row).collect()
+}
+
+/// An estimate as far as it says anything: its first three digits.
+fn rough(count: i64) -> i64 {
+    let mut unit = 1;
+    while count / unit >= 1000 {
+        unit *= 10;
+    }
+    count / unit * unit
 }
 
 /// What is about to break at a provider, or has.
@@ -145,4 +157,17 @@ fn attention(language: &Language, it: &ProviderOverview, now: Timestamp) -> Vec<
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimate_is_as_exact_as_its_first_three_digits() {
+        assert_eq!(
+            [0, 999, 1009, 702_113, i64::MAX].map(rough),
+            [0, 999, 1000, 702_000, 9_220_000_000_000_000_000]
+        );
+    }
 }
