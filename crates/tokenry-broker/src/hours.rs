@@ -18,22 +18,21 @@ const KEEP: Duration = Duration::from_hours(7 * 24);
 
 /// How many refreshes went well and how many did not, until it is written down. Of this process alone.
 #[derive(Debug, Default)]
-pub(crate) struct Hours(Mutex<BTreeMap<(Timestamp, ProviderId), (i64, i64)>>);
+pub(crate) struct Hours(Mutex<BTreeMap<(Timestamp, ProviderId), RefreshHour>>);
 
 impl Hours {
-    fn add(&self, hour: Timestamp, provider: &ProviderId, done: i64, failed: i64) {
+    fn add(&self, hour: Timestamp, provider: &ProviderId, done: i64, failed: i64, held: bool) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts = all.entry((hour, provider.clone())).or_default();
-        *counts = (counts.0 + done, counts.1 + failed);
+        let new = || RefreshHour { hour, provider: provider.clone(), done: 0, failed: 0, held: false };
+        let row = all.entry((hour, provider.clone())).or_insert_with(new);
+        row.done += done;
+        row.failed += failed;
+        row.held |= held;
     }
 
-    fn take(&self) -> BTreeMap<(Timestamp, ProviderId), RefreshHour> {
+    fn take(&self) -> Vec<RefreshHour> {
         let all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let row = |((hour, provider), (done, failed)): ((Timestamp, ProviderId), (i64, i64))| {
-            let row = RefreshHour { hour, provider: provider.clone(), done, failed, held: false };
-            ((hour, provider), row)
-        };
-        all.into_iter().map(row).collect()
+        all.into_values().collect()
     }
 }
 
@@ -51,27 +50,24 @@ impl Broker {
     /// Counts how a refresh ended.
     pub(crate) fn count_refresh(&self, provider: &ProviderId, went_well: bool) {
         let (done, failed) = if went_well { (1, 0) } else { (0, 1) };
-        self.hours.add(hour_of(self.clock.now()), provider, done, failed);
+        self.hours.add(hour_of(self.clock.now()), provider, done, failed, false);
     }
 
     /// Adds what was counted to the database, and marks this hour where refreshes are held back.
     pub(crate) async fn write_hours(&self) -> Result<(), BrokerError> {
         let health = self.store.list_health().await?;
         let now = self.clock.now();
-        let mut rows = self.hours.take();
         for (provider, _) in health.iter().filter(|(_, health)| is_held(health, now)) {
-            let hour = hour_of(now);
-            let new = || RefreshHour { hour, provider: provider.clone(), done: 0, failed: 0, held: true };
-            rows.entry((hour, provider.clone())).or_insert_with(new).held = true;
+            self.hours.add(hour_of(now), provider, 0, 0, true);
         }
+        let rows = self.hours.take();
         if rows.is_empty() {
             return Ok(());
         }
-        let rows: Vec<_> = rows.into_values().collect();
         if let Err(error) = self.store.update_refresh_hours(&rows).await {
             // Added the next time. A commit whose answer got lost is counted twice then: better than an outage that leaves a hole.
             for it in rows {
-                self.hours.add(it.hour, &it.provider, it.done, it.failed);
+                self.hours.add(it.hour, &it.provider, it.done, it.failed, it.held);
             }
             return Err(error.into());
         }
@@ -104,16 +100,17 @@ mod tests {
     #[test]
     fn what_was_counted_is_taken_once_and_what_could_not_be_written_comes_on_top_of_the_next() {
         let (hours, provider) = (Hours::default(), ProviderId::parse("acme").unwrap());
-        hours.add(at(0), &provider, 1, 0);
-        hours.add(at(0), &provider, 0, 1);
-        hours.add(at(3600), &provider, 1, 0);
-        let taken: Vec<_> = hours.take().into_values().map(|it| (it.hour, it.done, it.failed)).collect();
-        assert_eq!(taken, [(at(0), 1, 1), (at(3600), 1, 0)]);
+        hours.add(at(0), &provider, 1, 0, false);
+        hours.add(at(0), &provider, 0, 1, true);
+        hours.add(at(3600), &provider, 1, 0, false);
+        let taken: Vec<_> =
+            hours.take().into_iter().map(|it| (it.hour, it.done, it.failed, it.held)).collect();
+        assert_eq!(taken, [(at(0), 1, 1, true), (at(3600), 1, 0, false)]);
         assert!(hours.take().is_empty());
-        hours.add(at(0), &provider, 0, 1);
-        hours.add(at(0), &provider, 1, 1);
-        let again: Vec<_> = hours.take().into_values().map(|it| (it.done, it.failed)).collect();
-        assert_eq!(again, [(1, 2)]);
+        hours.add(at(0), &provider, 0, 1, true);
+        hours.add(at(0), &provider, 1, 1, false);
+        let again: Vec<_> = hours.take().into_iter().map(|it| (it.done, it.failed, it.held)).collect();
+        assert_eq!(again, [(1, 2, true)]);
     }
 
     #[test]

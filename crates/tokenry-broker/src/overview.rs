@@ -110,7 +110,10 @@ impl Broker {
     /// [`BrokerError::OperatorOnly`].
     pub async fn overview(&self, claims: &Claims) -> Result<Overview, BrokerError> {
         self.operator(claims).await?;
-        if let Err(error) = self.write_hours().await {
+        // In a task of its own: what was counted is not lost with a reader who goes away.
+        let broker = self.clone();
+        let written = self.tasks.spawn(async move { broker.write_hours().await });
+        if let Ok(Err(error)) = written.await {
             tracing::warn!(%error, "the overview is shown without what waits to be written");
         }
         let catalogue = self.current_catalogue().await?;

@@ -8,6 +8,7 @@ import { parts } from '../lib/tour/index.mjs';
 
 export const says = 'with a second file of texts every page is in the second language, to the last word';
 export const weight = 80;
+export const patience_ms = 400_000;
 
 export async function walk(trip) {
   const house = await trip.step('furnish', () => furnish(trip));

@@ -46,7 +46,7 @@ async fn each_kind_is_connected_with_a_link_and_leads_back_to_the_program() {
             let made = world.link(json!({"services": [service], "return_to": RETURN_TO})).await;
             let mut browser = Browser::new();
             let (page, form) = world.form(&mut browser, &made, service).await;
-            assert!(page.body.contains("<strong><bdi>ada</bdi></strong>"), "{}", page.body);
+            assert!(page.body.contains("<strong><bdi translate=\"no\">ada</bdi></strong>"), "{}", page.body);
             assert!(page.body.contains("close this page"), "{}", page.body);
             for said in words {
                 assert!(page.body.contains(said), "{said}: {}", page.body);
@@ -66,7 +66,7 @@ async fn each_kind_is_connected_with_a_link_and_leads_back_to_the_program() {
             // Nobody keeps a key fresh; a client of one's own is.
             let fresh = end.body.contains("it is kept fresh");
             assert_eq!(fresh, service == "program", "{}", end.body);
-            let known = end.body.contains("Connected as <strong><bdi>Grace</bdi></strong>");
+            let known = end.body.contains("Connected as <strong><bdi translate=\"no\">Grace</bdi></strong>");
             assert_eq!(known, service != "program", "{}", end.body);
             for (_, secret) in &fields[fields.len() - 1..] {
                 assert!(!end.body.contains(secret) && !end.url.as_str().contains(secret), "{}", end.body);
@@ -102,7 +102,7 @@ async fn what_is_refused_leaves_the_link_open_and_can_be_corrected() {
         let page = browser.submit(&form, &wrong).await;
         let refused = StatusCode::UNPROCESSABLE_ENTITY;
         expect_again(&page, refused, "Program does not take these credentials", "sentinel-wrong");
-        assert!(page.body.contains("<bdi>ada</bdi>"), "{}", page.body);
+        assert!(page.body.contains("<bdi translate=\"no\">ada</bdi>"), "{}", page.body);
         // The page that opened the window hears nothing of it.
         assert!(page.body.contains("0123abcd") && !page.body.contains("data-status"), "{}", page.body);
         let page = browser.submit(&form, &[]).await;
@@ -176,7 +176,7 @@ async fn a_second_key_of_an_account_is_a_second_connection_as_without_a_link() {
         let (_, form) = world.form(&mut browser, &made, "keys").await;
         let end = browser.submit(&form, &[("api_key", KEY)]).await;
         // Only one of them is known by its account, and the person is told theirs.
-        assert!(end.body.contains("<bdi>Grace</bdi>"), "{}", end.body);
+        assert!(end.body.contains("<bdi translate=\"no\">Grace</bdi>"), "{}", end.body);
         let listed = world.ada.list().await;
         assert_eq!(listed.len(), 2, "{on:?}");
         let second = world.ada.detail(listed[1]["ID"].as_i64().unwrap()).await;
@@ -204,7 +204,7 @@ async fn a_link_for_all_services_shows_them_and_what_cannot_be_connected_stays_r
         let form = page.form_with("username").unwrap_or_else(|| panic!("{}", page.body));
         (page, form)
     };
-    assert!(page.body.contains("<bdi>ada</bdi>"), "{}", page.body);
+    assert!(page.body.contains("<bdi translate=\"no\">ada</bdi>"), "{}", page.body);
 
     let path = world.ada.path("connect/links");
     let offers = world.app.server().broker().offers().await.unwrap();
