@@ -247,7 +247,8 @@ async fn run_async(cli: Cli) -> anyhow::Result<ExitCode> {
                     print!("{}", config.summary());
                     // A provider that lacks its addresses shows only here.
                     providers::catalogue(&config, &config.outbound)?;
-                    texts::check(&config)?;
+                    let lacking = texts::check(&config)?;
+                    lacking.iter().for_each(|line| println!("{line}"));
                     println!("The configuration is good.");
                 }
             }

@@ -22,14 +22,17 @@ pub fn texts(config: &Config) -> anyhow::Result<Arc<Texts>> {
     Ok(texts)
 }
 
-/// Checks the directory of texts, to the last of them.
+/// Checks the directory of texts, to the last of them. Gives a line for each language that lacks some.
 ///
 /// # Errors
 /// As [`texts`], and for what cannot be said as it stands in a file.
-pub fn check(config: &Config) -> anyhow::Result<()> {
-    let (_, unsaid) = read(config)?;
+pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
+    let (texts, unsaid) = read(config)?;
     if unsaid.is_empty() {
-        return Ok(());
+        let line = |(tag, count)| {
+            format!("The language {tag} lacks {count} of its texts: English stands in for them.")
+        };
+        return Ok(texts.lacking().into_iter().map(line).collect());
     }
     let unsaid: Vec<String> = unsaid.iter().map(ToString::to_string).collect();
     bail!("{}", unsaid.join("\n"))

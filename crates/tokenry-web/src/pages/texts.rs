@@ -81,6 +81,16 @@ impl Texts {
         english.into_iter().chain(others).collect()
     }
 
+    /// How many texts each language lacks, by its tag: they are said in English.
+    pub fn lacking(&self) -> Vec<(&str, usize)> {
+        let lacking = |language: &Language| {
+            let bundle = &language.0.bundle;
+            check::english_keys().filter(|key| bundle.get_message(key).is_none()).count()
+        };
+        let all = self.0.iter().map(|language| (language.tag(), lacking(language)));
+        all.filter(|(_, count)| *count > 0).collect()
+    }
+
     /// The language that a browser's `Accept-Language` (RFC 9110 §12.5.4) asks for and that there is; else English.
     pub(crate) fn choose(&self, accepted: Option<&str>) -> Language {
         let asked = asked_for(accepted.unwrap_or_default());

@@ -62,7 +62,10 @@ fn what_the_pages_say_can_be_printed_and_given_back() {
     let english = home.run(&["config", "texts"], &[]).ok();
     assert!(english.contains("\nnav-sign-in = Sign in\n"), "{english}");
     put(&home, "pt-BR.ftl", &english);
-    home.run(&["config", "check"], &[]).ok();
+    assert!(!home.run(&["config", "check"], &[]).ok().contains("lacks"));
+    put(&home, "pt-BR.ftl", &english.replace("\nnav-sign-in = Sign in\n", "\n"));
+    let said = home.run(&["config", "check"], &[]).ok();
+    assert!(said.contains("The language pt-BR lacks 1 of its texts: English stands in for them."), "{said}");
     put(&home, "pt-BR.ftl", "nav-sign-in = {");
     for command in [&["config", "check"][..], &["serve"]] {
         let error = home.run(command, &[]).refused();

@@ -73,6 +73,11 @@ pub(super) const LISTS: [&str; 8] =
 /// The texts of English, each with the variables that it is given.
 static ENGLISH: LazyLock<BTreeMap<String, Found>> = LazyLock::new(|| texts_of(&parsed(english_texts())));
 
+/// The keys of all texts there are.
+pub(super) fn english_keys() -> impl Iterator<Item = &'static str> {
+    ENGLISH.keys().map(String::as_str)
+}
+
 /// Reads a file.
 pub(super) fn read(file: &TextFile) -> Result<(LanguageIdentifier, FluentResource), TextsError> {
     let name = || file.name.clone();
