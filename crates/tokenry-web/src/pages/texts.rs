@@ -72,22 +72,27 @@ impl Texts {
                 all.insert(id.to_string(), (id, vec![parsed(text)]));
             }
         }
+        // Ours alone: what an operator's words cannot say, in English too.
+        let plain = all.remove(FALLBACK).map(|(id, resources)| Language::new(id, resources, None));
         for (id, resources) in own {
             all.entry(id.to_string()).or_insert_with(|| (id, Vec::new())).1.extend(resources);
         }
-        let english = all.remove(FALLBACK).map(|(id, resources)| Language::new(id, resources, None));
+        let english = match all.remove(FALLBACK) {
+            Some((id, words)) => Some(Language::new(id, words, plain)),
+            None => plain,
+        };
         let fallback = english.clone();
         let others = all.into_values().map(|(id, own)| Language::new(id, own, fallback.clone()));
         english.into_iter().chain(others).collect()
     }
 
-    /// How many texts each language lacks, by its tag: they are said in English.
+    /// How many texts each language but English lacks, by its tag: they are said in English.
     pub fn lacking(&self) -> Vec<(&str, usize)> {
         let lacking = |language: &Language| {
             let bundle = &language.0.bundle;
             check::english_keys().filter(|key| bundle.get_message(key).is_none()).count()
         };
-        let all = self.0.iter().map(|language| (language.tag(), lacking(language)));
+        let all = self.0.iter().skip(1).map(|language| (language.tag(), lacking(language)));
         all.filter(|(_, count)| *count > 0).collect()
     }
 
@@ -284,10 +289,14 @@ impl Language {
             Some(text) => {
                 let mut errors = Vec::new();
                 let said = bundle.format_pattern(text, Some(arguments), &mut errors).into_owned();
-                // What cannot be said as it stands in an operator's file is said in English.
+                // What cannot be said as it stands in an operator's file is said in our English, where all can.
                 match &self.0.fallback {
                     Some(english) if !errors.is_empty() => english.format(key, arguments),
-                    _ => Some(said),
+                    Some(_) => Some(said),
+                    None => {
+                        debug_assert!(errors.is_empty(), "{key}: {errors:?}");
+                        Some(said)
+                    }
                 }
             }
             None => self.0.fallback.as_ref()?.format(key, arguments),
@@ -354,6 +363,16 @@ mod tests {
         assert!(unsaid.is_empty(), "{unsaid:?}");
         let changed = texts.choose(None);
         assert_eq!(changed.say("nav-connect", &[]), "Link an account");
+        let broken = TextFile {
+            name: "en.ftl".to_owned(),
+            language: "en".to_owned(),
+            text: "notice-signed-in = Hello { $name }\nhome-gone =\n    .x = y".to_owned(),
+        };
+        let (english, unsaid) = Texts::with(&[broken]).unwrap();
+        assert_eq!(unsaid.len(), 2, "{unsaid:?}");
+        let english = english.choose(None);
+        assert_eq!(english.say("notice-signed-in", &[("username", &"ada")]), "You are signed in as ada.");
+        assert!(english.say("home-gone", &[]).starts_with("Deleting a connection"));
         assert_eq!(changed.say("nav-sign-in", &[]), "Sign in");
         let live = LiveTexts::new(texts);
         live.replace(Texts::built_in());
