@@ -15,16 +15,28 @@ type Kind = (&'static str, &'static [(&'static str, &'static str)], &'static [&'
 
 /// What each kind is connected with.
 const KINDS: [Kind; 3] = [
-    ("keys", &[("api_key", KEY)], &["Keys works with something you bring along", ">API key</label>"]),
+    (
+        "keys",
+        &[("api_key", KEY)],
+        &[">Keys</bdi> works with something you bring along", ">API key</span></label>"],
+    ),
     (
         "login",
         &[("username", "grace"), ("password", KEY)],
-        &["Login works with something you bring along", ">Account id</label>", ">Auth token</label>"],
+        &[
+            ">Login</bdi> works with something you bring along",
+            ">Account id</span></label>",
+            ">Auth token</span></label>",
+        ],
     ),
     (
         "program",
         &[("client_id", "of-grace"), ("client_secret", SECRET)],
-        &["Program works with something you bring along", ">Client id</label>", ">Client secret</label>"],
+        &[
+            ">Program</bdi> works with something you bring along",
+            ">Client id</label>",
+            ">Client secret</label>",
+        ],
     ),
 ];
 
@@ -101,7 +113,7 @@ async fn what_is_refused_leaves_the_link_open_and_can_be_corrected() {
         let wrong = [("client_id", "of-grace"), ("client_secret", "sentinel-wrong")];
         let page = browser.submit(&form, &wrong).await;
         let refused = StatusCode::UNPROCESSABLE_ENTITY;
-        expect_again(&page, refused, "Program does not take these credentials", "sentinel-wrong");
+        expect_again(&page, refused, ">Program</bdi> does not take this:", "sentinel-wrong");
         assert!(page.body.contains("<bdi translate=\"no\">ada</bdi>"), "{}", page.body);
         // The page that opened the window hears nothing of it.
         assert!(page.body.contains("0123abcd") && !page.body.contains("data-status"), "{}", page.body);
@@ -110,15 +122,24 @@ async fn what_is_refused_leaves_the_link_open_and_can_be_corrected() {
 
         let (_, login) = world.form(&mut browser, &made, "login").await;
         let page = browser.submit(&login, &[("username", "a:b"), ("password", "sentinel-two")]).await;
-        expect_again(&page, refused, "must not contain a colon", "sentinel-two");
+        expect_again(&page, refused, "Account id</span>: this must have no colon in it", "sentinel-two");
         let (page, hosted) = world.form(&mut browser, &made, "hosted").await;
-        for said in ["Make one there: access key", "https://example.org/keys", "Your tenant", "Such as acme"]
-        {
+        for said in [
+            "Make one there: <span lang=\"en\" dir=\"ltr\" translate=\"no\">access key</span>",
+            "https://example.org/keys",
+            "Your tenant",
+            "Such as acme",
+        ] {
             assert!(page.body.contains(said), "{said}: {}", page.body);
         }
         let fields = [("settings.tenant", "no tenant!\"><b>"), ("api_key", "sentinel-three")];
         let page = browser.submit(&hosted, &fields).await;
         expect_again(&page, refused, "no tenant!", "sentinel-three");
+        assert!(
+            page.body.contains("Your tenant</span>: this is not as the service needs it"),
+            "{}",
+            page.body
+        );
         assert!(!page.body.contains("<b>"), "{}", page.body);
 
         world
