@@ -38,6 +38,15 @@ pub struct Page {
 }
 
 impl Page {
+    /// What a person reads: the text of the page, without its markup.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for (at, part) in self.body.split('<').enumerate() {
+            text.push_str(if at == 0 { part } else { part.split_once('>').map_or("", |(_, words)| words) });
+        }
+        text
+    }
+
     /// The forms on the page, in order.
     pub fn forms(&self) -> Vec<Form> {
         html::forms(&self.url, &self.body)

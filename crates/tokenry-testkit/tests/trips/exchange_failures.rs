@@ -41,10 +41,10 @@ async fn an_exchange_that_fails_is_told_and_not_tried_again() {
         let page = browser.get(&callback).await;
         if is_away {
             expect_away(&page, says);
-            assert!(page.body.contains("Sandbox is not answering at the moment"), "{name}: {}", page.body);
+            assert!(page.text().contains("Sandbox is not answering at the moment"), "{name}: {}", page.body);
         } else {
             expect_refusal(&page, says);
-            assert!(page.body.contains("Sandbox did not complete the connection"), "{name}: {}", page.body);
+            assert!(page.text().contains("Sandbox did not complete the connection"), "{name}: {}", page.body);
         }
         expect_refusal(&browser.get(&callback).await, "This link was used before");
 

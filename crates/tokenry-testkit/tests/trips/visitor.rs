@@ -69,6 +69,7 @@ pub(crate) fn form_to(page: &Page, path: &str) -> Form {
 #[track_caller]
 pub(crate) fn says(page: &Page, words: &[&str]) {
     for word in words {
-        assert!(page.body.contains(word), "{} does not say {word:?}: {}", page.url, page.body);
+        let is_there = page.body.contains(word) || page.text().contains(word);
+        assert!(is_there, "{} does not say {word:?}: {}", page.url, page.body);
     }
 }

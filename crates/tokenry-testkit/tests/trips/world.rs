@@ -171,7 +171,7 @@ fn expect_end(page: &Page, status: StatusCode, says: &str) {
     assert_eq!(header("x-content-type-options"), "nosniff");
     assert!(header("content-security-policy").starts_with("default-src 'none';"), "{:?}", page.headers);
     assert!(page.body.contains("<h1>"), "{}", page.body);
-    assert!(page.body.contains(says), "it does not say {says:?}: {}", page.body);
+    assert!(page.text().contains(says), "it does not say {says:?}: {}", page.body);
     assert!(page.body.to_lowercase().contains("new link"), "it does not say what to do: {}", page.body);
     for name in ["state", "code"] {
         if let Some(secret) = page.query(name).filter(|value| value.len() > 20) {

@@ -156,8 +156,10 @@ pub(crate) const THOUSANDS: char = '\u{202f}';
 fn number_of(text: &str) -> Option<FluentValue<'static>> {
     let digits = text.replace(THOUSANDS, "");
     let number: i32 = digits.parse().ok().filter(|number: &i32| number.to_string() == digits)?;
+    let is_grouped = digits.len() != text.len();
     let mut number = FluentNumber::from(number);
-    number.options.use_grouping = digits.len() != text.len();
+    // Small ones are as a literal number in a text is: `[0]` has to find them.
+    number.options.use_grouping = is_grouped || digits.len() < 4;
     Some(FluentValue::Number(number))
 }
 
@@ -386,6 +388,8 @@ mod tests {
         let german = texts.choose(Some("de"));
         let count = |count: &str| german.say("catalogue-count", &[("count", &count)]);
         assert_eq!(count("1"), "ein Dienst");
+        let none = english().say("services-lead", &[("ready", &0), ("all", &"1\u{202f}363")]);
+        assert_eq!(none, "None of 1\u{202f}363 services is set up yet.");
         assert_eq!(count("1\u{202f}234"), "1\u{202f}234 Dienste");
         assert_eq!(count("1234"), "1234 Dienste");
         let marked = german.mark("catalogue-count", &[("count", &Markup::text(1))]);
