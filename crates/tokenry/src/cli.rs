@@ -248,7 +248,9 @@ async fn run_async(cli: Cli) -> anyhow::Result<ExitCode> {
                     // A provider that lacks its addresses shows only here.
                     providers::catalogue(&config, &config.outbound)?;
                     let lacking = texts::check(&config)?;
-                    lacking.iter().for_each(|line| println!("{line}"));
+                    for line in lacking {
+                        println!("{line}");
+                    }
                     println!("The configuration is good.");
                 }
             }
