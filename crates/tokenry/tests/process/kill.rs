@@ -148,12 +148,18 @@ async fn a_connect_a_refresh_and_a_delete_at_a_provider_survive_too() {
         assert_eq!(life.sandbox.userinfo(&fresh).await, StatusCode::OK);
         assert_eq!(life.sandbox.seen("refreshes").await, refreshes + 1);
 
+        let asked = Instant::now();
         user.api.delete(&user.path(&format!("connection/delete/{id}"))).await.expect(StatusCode::OK);
+        let waited_in_vain = asked.elapsed() > Duration::from_secs(4);
         user = life.survive(&user);
         assert!(user.list().await.is_empty());
         // At once; or, where the provider took longer than a delete waits, when the claim of the killed process has ended.
         let began = Instant::now();
         while life.sandbox.userinfo(&fresh).await != StatusCode::UNAUTHORIZED {
+            assert!(
+                waited_in_vain,
+                "round {round}: the provider was not told before the delete was acknowledged"
+            );
             assert!(began.elapsed() < Duration::from_secs(150), "round {round}: the provider was never told");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
